@@ -1,0 +1,122 @@
+/**
+ * Builds `dist/auth-server`: one file that needs neither Node nor `node_modules`. esbuild makes one module of the
+ * program, and pkg puts it, SQLite's compiled file beside it, into a copy of the pinned Node (a "single executable
+ * application"). With arguments it packs another entry: `scripts/build.ts [entry [output]]`.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { builtinModules, createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { SeaConfig } from '@yao-pkg/pkg/lib-es5/sea.js';
+import { build, type Plugin } from 'esbuild';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const { platform, arch } = process;
+
+// The function behind `pkg --sea`: the command downloads a Node of its own, this takes ours. It is no public entry, so
+// its version is pinned and `.ci/run` starts what it makes.
+const require = createRequire(import.meta.url);
+const { default: packSea }: typeof import('@yao-pkg/pkg/lib-es5/sea.js') = require('@yao-pkg/pkg/lib-es5/sea.js');
+
+const packing: Plugin = {
+  name: 'packing',
+  setup({ onLoad, onResolve }) {
+    const addonFromAsset = readFileSync(path.join(root, 'scripts/addon-from-asset.cjs'), 'utf8');
+    onLoad({ filter: /\.node$/ }, () => ({ resolveDir: root, contents: addonFromAsset }));
+
+    // Ink imports its debugger at top level. A packed program cannot import from a disk, so each start would fail.
+    onLoad({ filter: /ink[\\/]build[\\/]devtools\.js$/ }, () => ({ contents: '' }));
+
+    // esbuild would hoist every import of a built-in to the top of the bundle, those of commands that do not run too:
+    // half of the time that `--version` takes. As modules of their own they are loaded on first use.
+    onResolve({ filter: /^[a-z]/ }, ({ path: name }) =>
+      name.startsWith('node:') || builtinModules.includes(name) ? { path: name, namespace: 'builtin' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'builtin' }, ({ path: name }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(name)});`,
+    }));
+  },
+};
+
+async function bundle(entry: string, outfile: string): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: `node${process.versions.node}`,
+    // Not CommonJS: Ink awaits at top level.
+    format: 'esm',
+    minify: true,
+    // A stack in a log should name functions.
+    keepNames: true,
+    jsx: 'automatic',
+    legalComments: 'none',
+    // pg tries to load it and does without.
+    external: ['pg-native'],
+    // This entry requires exactly one compiled file, which is what can be packed.
+    alias: { 'better-sqlite3': `better-sqlite3/${platform}-${arch}` },
+    define: { 'process.env.NODE_ENV': '"production"' },
+    plugins: [packing],
+  });
+}
+
+/** Symbols are a fifth of Node and of no use to an operator. Taken off before packing: afterwards it would not start. */
+function strippedNode(folder: string): string {
+  const copy = path.join(folder, 'node');
+  copyFileSync(process.execPath, copy);
+  chmodSync(copy, 0o755);
+  if (platform !== 'linux') return copy;
+  try {
+    execFileSync('strip', [copy], { stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch (error) {
+    process.stderr.write(`warning: strip (of binutils) failed, so the executable is 33 MB larger: ${error}\n`);
+    copyFileSync(process.execPath, copy);
+  }
+  return copy;
+}
+
+async function pack(module: string, node: string, output: string): Promise<void> {
+  // pkg hands every member on to Node, but its type lists only some.
+  const seaConfig: SeaConfig & Record<string, unknown> = {
+    mainFormat: 'module',
+    disableExperimentalSEAWarning: true,
+    useSnapshot: false,
+    useCodeCache: true,
+    // Neither a signal nor the environment may open a debugger into a process that holds keys.
+    execArgv: ['--disable-sigusr1'],
+    execArgvExtension: 'none',
+    assets: { 'better_sqlite3.node': path.join(root, `node_modules/better-sqlite3/prebuilds/${platform}-${arch}.node`) },
+  };
+  await packSea(module, {
+    targets: [
+      { nodeRange: `node${process.versions.node}`, platform: platform === 'darwin' ? 'macos' : platform, arch, output },
+    ],
+    nodePath: node,
+    signature: true,
+    seaConfig,
+  });
+}
+
+async function main(entry = 'cli/main.ts', output = 'dist/auth-server'): Promise<void> {
+  const cache = path.join(root, 'node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  // A folder per build: two at once do not meet, and the last step, a rename, leaves a running server its file.
+  const folder = mkdtempSync(path.join(cache, 'build-'));
+  try {
+    const module = path.join(folder, 'main.mjs');
+    const packed = path.join(folder, path.basename(output));
+    await bundle(entry, module);
+    await pack(module, strippedNode(folder), packed);
+    const target = path.resolve(root, output);
+    mkdirSync(path.dirname(target), { recursive: true });
+    renameSync(packed, target);
+    process.stdout.write(`${output}  ${(statSync(target).size / 1e6).toFixed(1)} MB\n`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+await main(...process.argv.slice(2));
