@@ -1,0 +1,85 @@
+/**
+ * The key rings as requests use them: an immutable snapshot, replaced whole when a key changed. Two rings, never mixed:
+ * asymmetric keys sign access tokens and are published, HS256 keys sign refresh tokens and never leave the server.
+ */
+import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyId } from '../domain/ids.ts';
+import type { KeyState, SigningAlgorithm } from '../domain/signing-key.ts';
+
+export interface AccessKey {
+  readonly kid: KeyId;
+  readonly alg: SigningAlgorithm;
+  readonly state: KeyState;
+  readonly publicKey: KeyObject;
+  readonly publicJwk: Readonly<Record<string, unknown>>;
+  /** Of every token it signs. */
+  readonly header: string;
+}
+
+/** Only an active key has its private half here, so nothing else can sign. */
+export interface ActiveAccessKey extends AccessKey {
+  readonly state: 'active';
+  readonly privateKey: KeyObject;
+}
+
+export interface RefreshKey {
+  readonly kid: KeyId;
+  readonly secret: KeyObject;
+  readonly header: string;
+}
+
+/** A JWK Set as it is served (RFC 7517 §5). */
+export interface PublishedKeys {
+  readonly text: string;
+  readonly etag: string;
+}
+
+export interface KeyRing {
+  readonly access: {
+    readonly active: ActiveAccessKey;
+    /** All but the forgotten ones, compromised ones marked by their state. */
+    readonly byHeader: ReadonlyMap<string, AccessKey>;
+    readonly byId: ReadonlyMap<KeyId, AccessKey>;
+  };
+  readonly refresh: {
+    readonly active: RefreshKey;
+    readonly byHeader: ReadonlyMap<string, RefreshKey>;
+    readonly byId: ReadonlyMap<KeyId, RefreshKey>;
+  };
+  readonly jwks: PublishedKeys;
+  /** Keys whose row cannot be read; the server goes on without them, degraded. */
+  readonly unreadable: readonly KeyId[];
+}
+
+const PUBLISHED: ReadonlySet<KeyState> = new Set(['next', 'active', 'retiring']);
+
+export function makeKeyRing(
+  access: readonly AccessKey[],
+  activeAccess: ActiveAccessKey,
+  refresh: readonly RefreshKey[],
+  activeRefresh: RefreshKey,
+  unreadable: readonly KeyId[],
+): KeyRing {
+  return {
+    access: {
+      active: activeAccess,
+      byHeader: new Map(access.map((key) => [key.header, key])),
+      byId: new Map(access.map((key) => [key.kid, key])),
+    },
+    refresh: {
+      active: activeRefresh,
+      byHeader: new Map(refresh.map((key) => [key.header, key])),
+      byId: new Map(refresh.map((key) => [key.kid, key])),
+    },
+    jwks: publish(access),
+    unreadable,
+  };
+}
+
+function publish(keys: readonly AccessKey[]): PublishedKeys {
+  const published = keys
+    .filter((key) => PUBLISHED.has(key.state))
+    .map((key) => ({ ...key.publicJwk, kid: key.kid, alg: key.alg, use: 'sig' }));
+  const text = JSON.stringify({ keys: published });
+  return { text, etag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` };
+}

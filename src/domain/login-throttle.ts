@@ -1,0 +1,35 @@
+/** The rule of login throttling: so many failures for one key in one window, then no more answers until it has passed. */
+import { after, type DurationMs, type EpochMs } from './time.ts';
+
+export interface FailureCount {
+  readonly failures: number;
+  /** When the first failure of the window happened. */
+  readonly since: EpochMs;
+}
+
+export interface ThrottlePolicy {
+  readonly maxFailures: number;
+  readonly window: DurationMs;
+}
+
+export type ThrottleDecision =
+  | { readonly kind: 'admitted' }
+  | { readonly kind: 'throttled'; readonly retryAfter: DurationMs };
+
+export function decideThrottle(count: FailureCount | undefined, policy: ThrottlePolicy, now: EpochMs): ThrottleDecision {
+  const current = inWindow(count, policy, now);
+  if (current === undefined || current.failures < policy.maxFailures) return { kind: 'admitted' };
+  return { kind: 'throttled', retryAfter: (after(current.since, policy.window) - now) as DurationMs };
+}
+
+/** The count after one more failure. */
+export function countFailure(count: FailureCount | undefined, policy: ThrottlePolicy, now: EpochMs): FailureCount {
+  const current = inWindow(count, policy, now);
+  return current === undefined ? { failures: 1, since: now } : { failures: current.failures + 1, since: current.since };
+}
+
+/** A window that lies in the future (a clock that stepped back) is over, too: it must not lock anybody out for long. */
+function inWindow(count: FailureCount | undefined, policy: ThrottlePolicy, now: EpochMs): FailureCount | undefined {
+  if (count === undefined) return undefined;
+  return count.since <= now && now < count.since + policy.window ? count : undefined;
+}

@@ -1,0 +1,25 @@
+/** Secrets and token strings, as types that cannot be printed or swapped by accident. */
+import type { Brand } from './ids.ts';
+
+/** A string that shows as `[secret]` wherever it is printed; only `reveal()` gives it out. */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return '[secret]';
+  }
+  toJSON(): string {
+    return '[secret]';
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]';
+  }
+}
+
+export type AccessTokenString = Brand<string, 'AccessTokenString'>;
+export type RefreshTokenString = Brand<string, 'RefreshTokenString'>;

@@ -1,0 +1,62 @@
+/**
+ * Time, kept apart by unit: tables and decisions are in milliseconds, token claims in seconds, the wire in RFC 3339.
+ * These are the only conversions between them.
+ */
+import type { Brand } from './ids.ts';
+
+/** Milliseconds since 1970 UTC. */
+export type EpochMs = Brand<number, 'EpochMs'>;
+/** Whole seconds since 1970 UTC: a NumericDate (RFC 7519 §2). */
+export type EpochSeconds = Brand<number, 'EpochSeconds'>;
+export type DurationMs = Brand<number, 'DurationMs'>;
+
+/** Where the time comes from; passed in, so that tests can move it. */
+export interface Clock {
+  now(): EpochMs;
+  /** Milliseconds that never step back, from an arbitrary start: for ages and time-outs. */
+  monotonic(): DurationMs;
+}
+
+export const epochMs = (value: number): EpochMs => value as EpochMs;
+export const durationMs = (value: number): DurationMs => value as DurationMs;
+
+export const SECOND = durationMs(1_000);
+export const MINUTE = durationMs(60_000);
+export const HOUR = durationMs(3_600_000);
+export const DAY = durationMs(86_400_000);
+
+export const after = (start: EpochMs, duration: number): EpochMs => epochMs(start + duration);
+export const toSeconds = (time: EpochMs): EpochSeconds => Math.floor(time / 1_000) as EpochSeconds;
+export const toMs = (time: EpochSeconds): EpochMs => epochMs(time * 1_000);
+
+/** RFC 3339 in UTC with milliseconds. */
+export const toRfc3339 = (time: EpochMs): string => new Date(time).toISOString();
+
+const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** @returns undefined for anything that is not an RFC 3339 time */
+export function parseRfc3339(text: string): EpochMs | undefined {
+  const time = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : epochMs(time);
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY };
+
+/** `"90d"`, `"5m"`, `"10s"`, `"250ms"`. @returns undefined for anything else */
+export function parseDuration(text: string): DurationMs | undefined {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  const unit = match?.[2] === undefined ? undefined : UNITS[match[2]];
+  if (match === null || unit === undefined) return undefined;
+  const value = Number(match[1]) * unit;
+  return Number.isSafeInteger(value) ? durationMs(value) : undefined;
+}
+
+/** The shortest spelling that `parseDuration` reads back: 300000 → `5m`. */
+export function formatDuration(duration: DurationMs): string {
+  if (duration === 0) return '0s';
+  for (const unit of ['d', 'h', 'm', 's'] as const) {
+    const size = UNITS[unit] ?? 1;
+    if (duration % size === 0) return `${duration / size}${unit}`;
+  }
+  return `${duration}ms`;
+}

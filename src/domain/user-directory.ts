@@ -1,0 +1,53 @@
+/** Who knows the users: the port that the local table and the user microservice both answer. */
+import type { ClientId, Subject } from './ids.ts';
+import type { Secret } from './secret.ts';
+
+/** What the directory said about a user, before `tokens.claims` lets anything through. */
+export type Claims = Readonly<Record<string, unknown>>;
+
+export interface Credentials {
+  /** As typed; the local directory compares its canonical form. */
+  readonly username: string;
+  readonly password: Secret;
+  readonly clientId: ClientId | null;
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+export type Authentication =
+  | {
+      readonly kind: 'authenticated';
+      readonly subject: Subject;
+      readonly claims: Claims;
+      /** What the directory relied on; the login's transaction checks that it still holds. Null: nothing to check. */
+      readonly evidence: string | null;
+    }
+  | { readonly kind: 'rejected' };
+
+export type SubjectStatus = { readonly kind: 'active'; readonly claims: Claims } | { readonly kind: 'disabled' };
+
+export interface UserDirectory {
+  /** Takes the same time for an unknown user as for a wrong password. @throws Refusal user_directory_unavailable, overloaded */
+  authenticate(credentials: Credentials): Promise<Authentication>;
+  /** `undefined` where a refresh needs to ask nobody. @throws Refusal user_directory_unavailable */
+  readonly status: ((subject: Subject) => Promise<SubjectStatus>) | undefined;
+  close(): Promise<void>;
+}
+
+/** The one form of a username, for look-up and throttle alike (contract §3): NFC, case-folded, without outer space. */
+export const canonicalUsername = (username: string): string =>
+  username.normalize('NFC').trim().toLowerCase().normalize('NFC');
+
+/** Claims that the server itself writes; a directory can never set them. */
+const RESERVED = new Set(
+  'iss sub aud client_id iat nbf exp jti sid gen auth_time typ active reason scope cnf act token_type __proto__ constructor prototype'.split(' '),
+);
+
+/** Only what `tokens.claims` names, and never a reserved name. */
+export function letThrough(claims: Claims, names: readonly string[]): Claims {
+  const passed: Record<string, unknown> = {};
+  for (const name of names) {
+    if (!RESERVED.has(name) && Object.hasOwn(claims, name)) passed[name] = claims[name];
+  }
+  return passed;
+}

@@ -1,0 +1,48 @@
+/**
+ * A value that is read from the database and may be a moment old: the key rings, the clients. It stands alone because what
+ * it promises, how old the value can be, is a promise of the product: a change is seen by every server within two seconds.
+ */
+
+export interface Snapshot<T> {
+  /**
+   * The value, at most `maxAge` milliseconds old (by default the age given when it was made). Those who wait for it share
+   * one load. @throws whatever the load throws: a value that is too old is not given out
+   */
+  current(maxAge?: number): T | Promise<T>;
+  /** Loads now, whatever the age: after a change of one's own. */
+  reload(): Promise<T>;
+}
+
+/** @param monotonic milliseconds that never step back */
+export function makeSnapshot<T>(load: (previous: T | undefined) => Promise<T>, maxAge: number, monotonic: () => number): Snapshot<T> {
+  let held: { readonly value: T; readonly at: number } | undefined;
+  let loading: Promise<T> | undefined;
+
+  async function loadOnce(): Promise<T> {
+    // Taken before the load: a change that comes while it runs may be missed by it.
+    const at = monotonic();
+    try {
+      const value = await load(held?.value);
+      held = { value, at };
+      return value;
+    } finally {
+      loading = undefined;
+    }
+  }
+
+  const startLoad = (): Promise<T> => {
+    loading ??= loadOnce();
+    return loading;
+  };
+
+  return {
+    current(age = maxAge) {
+      return held !== undefined && monotonic() - held.at < age ? held.value : startLoad();
+    },
+    async reload() {
+      // One that is under way may have begun before the change.
+      await loading?.catch(() => undefined);
+      return startLoad();
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/** Counts of failed logins for each username and address. In the database, so that servers share them and a restart does not forget. */
+import type { FailureCount } from '../domain/login-throttle.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
+import type { LoginAttemptRow } from './schema.ts';
+
+const byBuckets = prepared<{ user: string; address: string }, LoginAttemptRow>((sql, slot) =>
+  sql
+    .selectFrom('login_attempts')
+    .selectAll()
+    .where((eb) => eb.or([eb('bucket', '=', slot.user), eb('bucket', '=', slot.address)])),
+);
+
+export async function findFailures(
+  db: Reader,
+  user: string,
+  address: string,
+): Promise<{ readonly user: FailureCount | undefined; readonly address: FailureCount | undefined }> {
+  const { rows } = await byBuckets(db, { user, address });
+  return { user: rows.find((row) => row.bucket === user), address: rows.find((row) => row.bucket === address) };
+}
+
+const upsert = prepared<LoginAttemptRow>((sql, slot) =>
+  sql
+    .insertInto('login_attempts')
+    .values({ bucket: slot.bucket, failures: slot.failures, since: slot.since })
+    .onConflict((conflict) =>
+      conflict.column('bucket').doUpdateSet({ failures: slot.failures, since: slot.since }),
+    ),
+);
+
+export async function storeFailures(tx: Tx, bucket: string, count: FailureCount): Promise<void> {
+  await upsert(tx, { bucket, failures: count.failures, since: count.since });
+}
+
+export async function clearFailures(tx: Tx, bucket: string): Promise<void> {
+  await tx.sql.deleteFrom('login_attempts').where('bucket', '=', bucket).execute();
+}

@@ -1,0 +1,248 @@
+/**
+ * Everything Postgres does differently: a pool with time-outs below the request's, prepared statements by name, the
+ * database's own clock, and retries of what the server asks to retry.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { epochMs } from '../domain/time.ts';
+import { Refusal } from '../refusal.ts';
+import { numberFeed } from './revocations.ts';
+import { type Connection, kyselyOver, OutcomeUnknown, type Reader, type Result, type Store, type StoreOptions, type Tx, txContext, unavailable } from './store.ts';
+
+const limits = {
+  /** ms; together below `server.requestTimeout`. */
+  poolWait: 2_000,
+  statement: 5_000,
+  /** The client's own patience, for a server that was stopped or a packet that was swallowed. */
+  query: 6_000,
+  idleInTransaction: 5_000,
+  /** Attempts at a change that Postgres asks to repeat. */
+  attempts: 3,
+  namedStatements: 300,
+  connectRetry: 250,
+} as const;
+
+const INT8 = 20;
+
+/** Classes of SQLSTATE that mean trouble with the server, not with us (PostgreSQL, appendix A). */
+const TROUBLE = /^(08|25006|40001|40P01|53|55P03|57|58|XX)/;
+const REPEATABLE = /^(40001|40P01)$/;
+/** Wrong password, no such database or role, not allowed: waiting will not help. */
+const MISCONFIGURED = /^(28|3D000|42501)/;
+
+const sqlState = (error: unknown): string | undefined => (error instanceof pg.DatabaseError ? error.code : undefined);
+
+/** An error without an SQLSTATE comes from the connection: reset, refused, timed out. */
+function isTrouble(error: unknown): boolean {
+  if (error instanceof Refusal) return false;
+  const state = sqlState(error);
+  return state === undefined ? isConnectionError(error) : TROUBLE.test(state);
+}
+
+/** Marks errors that `execute` and `connect` met without an SQLSTATE, so that a bug in our code is not taken for one. */
+class ConnectionTrouble extends Error {
+  constructor(cause: unknown) {
+    super('the connection to Postgres failed', { cause });
+  }
+}
+const isConnectionError = (error: unknown): boolean => error instanceof ConnectionTrouble;
+
+const translate = (error: unknown): unknown => (isTrouble(error) ? unavailable(error) : error);
+
+class PostgresConnection implements Connection {
+  readonly #client: pg.PoolClient;
+  readonly #names: Map<string, string>;
+
+  constructor(client: pg.PoolClient, names: Map<string, string>) {
+    this.#client = client;
+    this.#names = names;
+  }
+
+  async execute(sql: string, parameters: readonly unknown[]): Promise<Result> {
+    try {
+      const result = await this.#client.query({ ...this.#named(sql), text: sql, values: [...parameters] });
+      return { rows: result.rows, affected: result.rowCount ?? 0 };
+    } catch (error) {
+      throw error instanceof pg.DatabaseError ? error : new ConnectionTrouble(error);
+    }
+  }
+
+  /** The server plans a named statement once for each connection. */
+  #named(sql: string): { name?: string } {
+    let name = this.#names.get(sql);
+    if (name === undefined) {
+      if (this.#names.size >= limits.namedStatements) return {};
+      name = `s${this.#names.size}`;
+      this.#names.set(sql, name);
+    }
+    return { name };
+  }
+}
+
+const BEGIN = 'begin; select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now';
+
+interface Leased {
+  readonly client: pg.PoolClient;
+  readonly reader: Reader & { readonly sql: Tx['sql'] };
+}
+
+export interface PostgresStore extends Store {
+  readonly dialect: 'postgres';
+}
+
+/** @throws Refusal database_unusable */
+export async function openPostgres(url: string, options: StoreOptions): Promise<PostgresStore> {
+  const label = labelOf(url);
+  const pool = makePool(url, options);
+  const names = new Map<string, string>();
+  const readers = new WeakMap<pg.PoolClient, Leased['reader']>();
+
+  function readerOf(client: pg.PoolClient): Leased['reader'] {
+    let reader = readers.get(client);
+    if (reader === undefined) {
+      const connection = new PostgresConnection(client, names);
+      reader = { dialect: 'postgres', connection, sql: kyselyOver('postgres', connection) };
+      readers.set(client, reader);
+    }
+    return reader;
+  }
+
+  async function connect(): Promise<Leased> {
+    try {
+      const client = await pool.connect();
+      return { client, reader: readerOf(client) };
+    } catch (error) {
+      throw sqlState(error) === undefined ? new ConnectionTrouble(error) : error;
+    }
+  }
+
+  async function begin(client: pg.PoolClient): Promise<number> {
+    try {
+      const results = (await client.query(BEGIN)) as unknown as pg.QueryResult<{ now: number }>[];
+      return results[1]?.rows[0]?.now ?? 0;
+    } catch (error) {
+      throw error instanceof pg.DatabaseError ? error : new ConnectionTrouble(error);
+    }
+  }
+
+  async function commit(client: pg.PoolClient): Promise<void> {
+    try {
+      const { command } = await client.query('commit');
+      if (command === 'ROLLBACK') throw new ConnectionTrouble('the transaction had been aborted');
+    } catch (error) {
+      options.onTrouble(error);
+      throw new OutcomeUnknown(error);
+    }
+  }
+
+  async function attempt<T>(change: (tx: Tx) => Promise<T>): Promise<T> {
+    const { client, reader } = await connect();
+    let broken: Error | undefined;
+    try {
+      const databaseNow = await begin(client);
+      const now = options.databaseClock ? epochMs(databaseNow) : options.now();
+      const tx: Tx = { ...reader, ...txContext(now, options.random) };
+      const value = await change(tx);
+      await numberFeed(tx, options.accessTokenTtl);
+      await commit(client);
+      return value;
+    } catch (error) {
+      broken = await undo(client, error);
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  /** @returns an error when the connection cannot go back to the pool */
+  async function undo(client: pg.PoolClient, error: unknown): Promise<Error | undefined> {
+    if (error instanceof OutcomeUnknown || isConnectionError(error)) return error as Error;
+    try {
+      await client.query('rollback');
+      return undefined;
+    } catch (failure) {
+      return failure instanceof Error ? failure : new Error('rollback failed');
+    }
+  }
+
+  async function write<T>(change: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await attempt(change);
+      } catch (error) {
+        if (tries < limits.attempts && REPEATABLE.test(sqlState(error) ?? '')) continue;
+        if (isTrouble(error)) options.onTrouble(error);
+        throw translate(error);
+      }
+    }
+  }
+
+  async function read<T>(query: (db: Reader) => Promise<T>): Promise<T> {
+    let leased: Leased | undefined;
+    let broken: Error | undefined;
+    try {
+      leased = await connect();
+      return await query(leased.reader);
+    } catch (error) {
+      if (isConnectionError(error)) broken = error as Error;
+      if (isTrouble(error)) options.onTrouble(error);
+      throw translate(error);
+    } finally {
+      leased?.client.release(broken);
+    }
+  }
+
+  await firstContact(pool, label, options.waitForDatabase);
+  return { dialect: 'postgres', label, read, write, close: () => pool.end() };
+}
+
+function makePool(url: string, options: StoreOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.poolSize,
+    connectionTimeoutMillis: limits.poolWait,
+    statement_timeout: limits.statement,
+    query_timeout: limits.query,
+    idle_in_transaction_session_timeout: limits.idleInTransaction,
+    keepAlive: true,
+    application_name: 'auth-server',
+    // bigint as number: every one of ours is a time in ms or a count.
+    types: { getTypeParser: ((oid: number, format?: 'text') => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser },
+  });
+  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  pool.on('error', options.onTrouble);
+  return pool;
+}
+
+async function firstContact(pool: pg.Pool, label: string, patience: number): Promise<void> {
+  for (let waited = 0; ; waited += limits.connectRetry) {
+    try {
+      (await pool.connect()).release();
+      return;
+    } catch (error) {
+      const state = sqlState(error) ?? codeOf(error);
+      if (waited < patience && !MISCONFIGURED.test(state)) {
+        await delay(limits.connectRetry);
+        continue;
+      }
+      await pool.end();
+      throw new Refusal('database_unusable', `The database ${label} cannot be reached (${state || 'no answer'}).`, {
+        remedy: 'check database.url and that Postgres runs and lets this user in: auth-server doctor',
+        cause: error,
+      });
+    }
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+/** The address without user and password. */
+function labelOf(url: string): string {
+  try {
+    const { host, pathname } = new URL(url);
+    return `postgres://${host}${pathname}`;
+  } catch {
+    return 'postgres';
+  }
+}

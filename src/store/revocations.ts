@@ -1,0 +1,81 @@
+/**
+ * The revocation feed: every ended family and every compromised key, in commit order. The numbers of one transaction are
+ * taken last before its commit, under the lock of the one row of `feed_position`, so that a reader never skips one.
+ */
+import type { FamilyId, KeyId } from '../domain/ids.ts';
+import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
+
+export type FeedEntry = { readonly familyId: FamilyId } | { readonly kid: KeyId };
+
+export interface FeedPosition {
+  /** Changes when the database was restored or its keys were reset: what a reader knew is void. */
+  readonly epoch: string;
+  readonly number: number;
+}
+
+interface NumberedEntry {
+  readonly number: number;
+  readonly familyId: FamilyId | null;
+  readonly kid: KeyId | null;
+  readonly revokedAt: EpochMs;
+  readonly until: EpochMs;
+}
+
+const takeNumbers = prepared<{ count: number }, { number: number }>((sql, slot) =>
+  sql
+    .updateTable('feed_position')
+    .set((eb) => ({ number: eb('number', '+', slot.count) }))
+    .where('id', '=', 1)
+    .returning('number'),
+);
+
+/** Called by the store, last before the commit. */
+export async function numberFeed(tx: Tx, keepFor: DurationMs): Promise<void> {
+  const { feed } = tx;
+  if (feed.length === 0) return;
+  const { rows } = await takeNumbers(tx, { count: feed.length });
+  const first = (rows[0]?.number ?? feed.length) - feed.length + 1;
+  const until = after(tx.now, keepFor);
+  await tx.sql
+    .insertInto('revocations')
+    .values(
+      feed.map((entry, index) => ({
+        number: first + index,
+        family_id: 'familyId' in entry ? entry.familyId : null,
+        kid: 'kid' in entry ? entry.kid : null,
+        revoked_at: tx.now,
+        until,
+      })),
+    )
+    .execute();
+}
+
+const position = prepared<object, FeedPosition>((sql) =>
+  sql.selectFrom('feed_position').select(['epoch', 'number']).where('id', '=', 1),
+);
+
+export async function feedPosition(db: Reader): Promise<FeedPosition> {
+  const { rows } = await position(db, {});
+  return rows[0] ?? { epoch: '', number: 0 };
+}
+
+const entriesAfter = prepared<{ number: number; limit: number }, NumberedEntry>((sql, slot) =>
+  sql
+    .selectFrom('revocations')
+    .select(['number', 'family_id as familyId', 'kid', 'revoked_at as revokedAt', 'until'])
+    .where('number', '>', slot.number)
+    .orderBy('number')
+    .limit(slot.limit),
+);
+
+/** The entries after a position, in order. */
+export async function listRevocations(db: Reader, after: number, limit: number): Promise<readonly NumberedEntry[]> {
+  return (await entriesAfter(db, { number: after, limit })).rows;
+}
+
+/** What every reader knew of the feed is void from this commit on. */
+export async function startFeedEpoch(tx: Tx): Promise<void> {
+  await tx.sql.updateTable('feed_position').set({ epoch: tx.newId(), number: 0 }).where('id', '=', 1).execute();
+  await tx.sql.deleteFrom('revocations').execute();
+}

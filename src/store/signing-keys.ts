@@ -1,0 +1,71 @@
+/** The keys of both rings; private halves are stored sealed under the master key and are opaque here. */
+import type { KeyId } from '../domain/ids.ts';
+import type { KeyState, SigningKey } from '../domain/signing-key.ts';
+import type { EpochMs } from '../domain/time.ts';
+import type { SigningKeyRow } from './schema.ts';
+import type { Reader, Tx } from './store.ts';
+
+export interface StoredKey extends SigningKey {
+  /** JWK as JSON; null for a refresh key. */
+  readonly publicJwk: string | null;
+  /** Null once compromised. */
+  readonly sealedKey: string | null;
+}
+
+const keyOf = (row: SigningKeyRow): StoredKey => ({
+  kid: row.kid,
+  ring: row.ring,
+  alg: row.alg,
+  state: row.state,
+  publicJwk: row.public_jwk,
+  sealedKey: row.sealed_key,
+  createdAt: row.created_at,
+  activatedAt: row.activated_at,
+  retiresAt: row.retires_at,
+});
+
+/** All of them, oldest first. */
+export async function listKeys(db: Reader): Promise<StoredKey[]> {
+  return (await db.sql.selectFrom('signing_keys').selectAll().orderBy('created_at').orderBy('kid').execute()).map(keyOf);
+}
+
+export async function insertKey(tx: Tx, key: StoredKey): Promise<void> {
+  await tx.sql
+    .insertInto('signing_keys')
+    .values({
+      kid: key.kid,
+      ring: key.ring,
+      alg: key.alg,
+      state: key.state,
+      public_jwk: key.publicJwk,
+      sealed_key: key.sealedKey,
+      created_at: key.createdAt,
+      activated_at: key.activatedAt,
+      retires_at: key.retiresAt,
+    })
+    .execute();
+}
+
+export async function moveKey(tx: Tx, kid: KeyId, to: KeyState, retiresAt: EpochMs | null): Promise<void> {
+  const activated = to === 'active' ? { activated_at: tx.now } : {};
+  // The private half of a compromised key is worth nothing to us and something to a thief.
+  const wiped = to === 'compromised' ? { sealed_key: null } : {};
+  await tx.sql
+    .updateTable('signing_keys')
+    .set({ state: to, retires_at: retiresAt, ...activated, ...wiped })
+    .where('kid', '=', kid)
+    .execute();
+}
+
+export async function deleteKey(tx: Tx, kid: KeyId): Promise<void> {
+  await tx.sql.deleteFrom('signing_keys').where('kid', '=', kid).execute();
+}
+
+/** Serialises changes of the key rings between processes: the row is locked until the transaction ends. */
+export async function lockKeyRings(tx: Tx): Promise<void> {
+  await tx.sql
+    .updateTable('settings')
+    .set((eb) => ({ value: eb.ref('value') }))
+    .where('name', '=', 'key_lock')
+    .execute();
+}

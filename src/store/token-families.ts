@@ -1,0 +1,294 @@
+/**
+ * The table that everything turns on. A decision about a refresh token reads one row of it, and a rotation moves that row
+ * by compare-and-swap: whoever comes second changes nothing and decides again.
+ */
+import type { ClientId, FamilyId, Generation, KeyId, Sha256, Subject, TokenId } from '../domain/ids.ts';
+import type { EpochMs } from '../domain/time.ts';
+import type { CurrentToken, FamilyState, Origin, RevocationCause, TokenFamily } from '../domain/token-family.ts';
+import { recordEvent } from './events.ts';
+import type { TokenFamilyRow } from './schema.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
+
+export function familyOf(row: TokenFamilyRow): TokenFamily {
+  return {
+    id: row.id,
+    subject: row.subject,
+    clientId: row.client_id,
+    generation: row.generation,
+    current: {
+      jti: row.jti,
+      kid: row.kid,
+      issuedAt: row.issued_at,
+      expiresAt: row.expires_at,
+      requestKeyHash: row.idempotency_hash,
+    },
+    createdAt: row.created_at,
+    lastRefreshedAt: row.last_refreshed_at,
+    endsAt: row.ends_at,
+    revoked:
+      row.revoked_at === null
+        ? null
+        : { at: row.revoked_at, cause: row.revoke_reason ?? 'admin', note: row.revoke_note },
+    device: row.device,
+    origin: { userAgent: row.user_agent, ip: row.ip },
+  };
+}
+
+const byId = prepared<{ id: FamilyId }, TokenFamilyRow>((sql, slot) =>
+  sql.selectFrom('token_families').selectAll().where('id', '=', slot.id),
+);
+
+const byIdLocked = prepared<{ id: FamilyId }, TokenFamilyRow>((sql, slot, dialect) => {
+  const query = sql.selectFrom('token_families').selectAll().where('id', '=', slot.id);
+  return dialect === 'postgres' ? query.forUpdate() : query;
+});
+
+export async function findFamily(db: Reader, id: FamilyId): Promise<TokenFamily | undefined> {
+  const row = (await byId(db, { id })).rows[0];
+  return row === undefined ? undefined : familyOf(row);
+}
+
+/** As `findFamily`, and nobody else changes the family until this transaction ends. */
+export async function lockFamily(tx: Tx, id: FamilyId): Promise<TokenFamily | undefined> {
+  const row = (await byIdLocked(tx, { id })).rows[0];
+  return row === undefined ? undefined : familyOf(row);
+}
+
+const insertRow = prepared<TokenFamilyRow>((sql, slot) =>
+  sql.insertInto('token_families').values({
+    id: slot.id,
+    subject: slot.subject,
+    client_id: slot.client_id,
+    generation: slot.generation,
+    jti: slot.jti,
+    kid: slot.kid,
+    issued_at: slot.issued_at,
+    expires_at: slot.expires_at,
+    idempotency_hash: slot.idempotency_hash,
+    created_at: slot.created_at,
+    last_refreshed_at: slot.last_refreshed_at,
+    ends_at: slot.ends_at,
+    revoked_at: slot.revoked_at,
+    revoke_reason: slot.revoke_reason,
+    revoke_note: slot.revoke_note,
+    device: slot.device,
+    user_agent: slot.user_agent,
+    ip: slot.ip,
+  }),
+);
+
+export async function insertFamily(tx: Tx, family: TokenFamily): Promise<void> {
+  await insertRow(tx, {
+    id: family.id,
+    subject: family.subject,
+    client_id: family.clientId,
+    generation: family.generation,
+    jti: family.current.jti,
+    kid: family.current.kid,
+    issued_at: family.current.issuedAt,
+    expires_at: family.current.expiresAt,
+    idempotency_hash: family.current.requestKeyHash,
+    created_at: family.createdAt,
+    last_refreshed_at: family.lastRefreshedAt,
+    ends_at: family.endsAt,
+    revoked_at: null,
+    revoke_reason: null,
+    revoke_note: null,
+    device: family.device,
+    user_agent: family.origin.userAgent,
+    ip: family.origin.ip,
+  });
+}
+
+const advance = prepared<{
+  id: FamilyId;
+  from: Generation;
+  from_jti: TokenId;
+  to: Generation;
+  jti: TokenId;
+  kid: KeyId;
+  now: EpochMs;
+  expires_at: EpochMs;
+  idempotency_hash: Sha256 | null;
+  user_agent: string | null;
+  ip: string | null;
+}>((sql, slot) =>
+  sql
+    .updateTable('token_families')
+    .set({
+      generation: slot.to,
+      jti: slot.jti,
+      kid: slot.kid,
+      issued_at: slot.now,
+      expires_at: slot.expires_at,
+      idempotency_hash: slot.idempotency_hash,
+      last_refreshed_at: slot.now,
+      user_agent: slot.user_agent,
+      ip: slot.ip,
+    })
+    .where('id', '=', slot.id)
+    .where('generation', '=', slot.from)
+    .where('jti', '=', slot.from_jti)
+    .where('revoked_at', 'is', null),
+);
+
+/**
+ * Moves the family to its next generation (RFC 9700 §4.14.2).
+ * @returns the family as it is now, or undefined when somebody else moved or ended it: the caller decides again
+ */
+export async function advanceFamily(
+  tx: Tx,
+  family: TokenFamily,
+  next: CurrentToken,
+  origin: Origin,
+): Promise<TokenFamily | undefined> {
+  const generation = (family.generation + 1) as Generation;
+  const { affected } = await advance(tx, {
+    id: family.id,
+    from: family.generation,
+    from_jti: family.current.jti,
+    to: generation,
+    jti: next.jti,
+    kid: next.kid,
+    now: next.issuedAt,
+    expires_at: next.expiresAt,
+    idempotency_hash: next.requestKeyHash,
+    user_agent: origin.userAgent,
+    ip: origin.ip,
+  });
+  return affected === 1 ? { ...family, generation, current: next, lastRefreshedAt: next.issuedAt, origin } : undefined;
+}
+
+/** Which families: one of these, and only logins earlier than `issuedBefore`. */
+export type FamilySelector = (
+  | { readonly family: FamilyId }
+  | { readonly subject: Subject; readonly except?: FamilyId }
+  | { readonly client: ClientId }
+  | { readonly ip: string }
+  | { readonly kid: KeyId }
+  | { readonly all: true }
+) & { readonly issuedBefore?: EpochMs };
+
+const column = { family: 'id', subject: 'subject', client: 'client_id', ip: 'ip', kid: 'kid' } as const;
+
+/** Families that are not revoked and whose refresh token has not expired. */
+function revocable(db: Reader, which: FamilySelector, now: EpochMs) {
+  let query = db.sql.selectFrom('token_families').where('revoked_at', 'is', null).where('expires_at', '>', now);
+  for (const name of ['family', 'subject', 'client', 'ip', 'kid'] as const) {
+    if (name in which) query = query.where(column[name], '=', (which as Record<typeof name, string>)[name] as never);
+  }
+  if ('except' in which && which.except !== undefined) query = query.where('id', '!=', which.except);
+  if (which.issuedBefore !== undefined) query = query.where('created_at', '<', which.issuedBefore);
+  return query;
+}
+
+export async function countRevocable(db: Reader, which: FamilySelector, now: EpochMs): Promise<number> {
+  const row = await revocable(db, which, now)
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirst();
+  return Number(row?.count ?? 0);
+}
+
+export async function sampleRevocable(db: Reader, which: FamilySelector, now: EpochMs, limit: number): Promise<TokenFamily[]> {
+  const rows = await revocable(db, which, now).selectAll().orderBy('id', 'desc').limit(limit).execute();
+  return rows.map(familyOf);
+}
+
+export interface Revocation {
+  readonly cause: RevocationCause;
+  /** What an administrator said about it. */
+  readonly note?: string | undefined;
+}
+
+/** Ends at most `limit` of the families, with their feed entries and events. @returns those that this call ended */
+export async function revokeFamilies(
+  tx: Tx,
+  which: FamilySelector,
+  { cause, note }: Revocation,
+  limit = 500,
+): Promise<readonly TokenFamily[]> {
+  const chosen = await revocable(tx, which, tx.now).select('id').orderBy('id').limit(limit).execute();
+  if (chosen.length === 0) return [];
+  const rows = await tx.sql
+    .updateTable('token_families')
+    .set({ revoked_at: tx.now, revoke_reason: cause, revoke_note: note ?? null })
+    .where(
+      'id',
+      'in',
+      chosen.map((row) => row.id),
+    )
+    .where('revoked_at', 'is', null)
+    .returningAll()
+    .execute();
+  const ended = rows.map(familyOf);
+  for (const family of ended) {
+    tx.feed.push({ familyId: family.id });
+    await recordEvent(tx, familyRevoked(family, cause, note));
+  }
+  return ended;
+}
+
+function familyRevoked(family: TokenFamily, cause: RevocationCause, note: string | undefined) {
+  const data = { sid: family.id, subject: family.subject, client_id: family.clientId, cause };
+  return { type: 'family.revoked', data: note === undefined ? data : { ...data, note } } as const;
+}
+
+export interface FamilyFilter {
+  readonly subject?: Subject | undefined;
+  readonly client?: ClientId | undefined;
+  readonly ip?: string | undefined;
+  readonly state?: FamilyState | undefined;
+  /** Logged in at or after. */
+  readonly since?: EpochMs | undefined;
+  /** Older than this id: the cursor. */
+  readonly before?: FamilyId | undefined;
+  readonly limit: number;
+}
+
+/** Newest first, by id. `state` knows `expires_at`, not idle limits, which depend on the client. */
+export async function listFamilies(db: Reader, filter: FamilyFilter, now: EpochMs): Promise<TokenFamily[]> {
+  let query = db.sql.selectFrom('token_families').selectAll().orderBy('id', 'desc').limit(filter.limit);
+  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject);
+  if (filter.client !== undefined) query = query.where('client_id', '=', filter.client);
+  if (filter.ip !== undefined) query = query.where('ip', '=', filter.ip);
+  if (filter.since !== undefined) query = query.where('created_at', '>=', filter.since);
+  if (filter.before !== undefined) query = query.where('id', '<', filter.before);
+  if (filter.state === 'revoked') query = query.where('revoked_at', 'is not', null);
+  if (filter.state === 'live') query = query.where('revoked_at', 'is', null).where('expires_at', '>', now);
+  if (filter.state === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', now);
+  return (await query.execute()).map(familyOf);
+}
+
+/** The subject's families that can still be refreshed, the least recently refreshed first. */
+export async function listLiveFamilies(
+  db: Reader,
+  subject: Subject,
+  now: EpochMs,
+  client?: ClientId,
+): Promise<TokenFamily[]> {
+  let query = db.sql
+    .selectFrom('token_families')
+    .selectAll()
+    .where('subject', '=', subject)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .orderBy('last_refreshed_at')
+    .orderBy('id')
+    .limit(1_000);
+  if (client !== undefined) query = query.where('client_id', '=', client);
+  return (await query.execute()).map(familyOf);
+}
+
+/** The ids that begin and end like a short form, at most `limit`. */
+export async function findFamilyIds(db: Reader, start: string, end: string, limit: number): Promise<TokenFamily[]> {
+  const rows = await db.sql
+    .selectFrom('token_families')
+    .selectAll()
+    .where('id', '>=', start as FamilyId)
+    .where('id', '<', `${start}~` as FamilyId)
+    .where('id', 'like', `%${end}` as FamilyId)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map(familyOf);
+}

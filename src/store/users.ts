@@ -1,0 +1,83 @@
+/** The local user directory's table. Empty where a user microservice knows the users. */
+import type { Subject } from '../domain/ids.ts';
+import type { EpochMs } from '../domain/time.ts';
+import type { UserRow } from './schema.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
+
+export interface User {
+  readonly subject: Subject;
+  /** As typed at `users add`. */
+  readonly name: string;
+  readonly passwordHash: string;
+  readonly createdAt: EpochMs;
+  readonly passwordChangedAt: EpochMs;
+  readonly disabledAt: EpochMs | null;
+}
+
+const userOf = (row: UserRow): User => ({
+  subject: row.subject,
+  name: row.name,
+  passwordHash: row.password_hash,
+  createdAt: row.created_at,
+  passwordChangedAt: row.password_changed_at,
+  disabledAt: row.disabled_at,
+});
+
+const byUsername = prepared<{ username: string }, UserRow>((sql, slot) =>
+  sql.selectFrom('users').selectAll().where('username', '=', slot.username),
+);
+
+/** @param username in canonical form */
+export async function findUser(db: Reader, username: string): Promise<User | undefined> {
+  const row = (await byUsername(db, { username })).rows[0];
+  return row === undefined ? undefined : userOf(row);
+}
+
+export async function findUserBySubject(db: Reader, subject: Subject): Promise<User | undefined> {
+  const row = await db.sql.selectFrom('users').selectAll().where('subject', '=', subject).executeTakeFirst();
+  return row === undefined ? undefined : userOf(row);
+}
+
+/** @param after canonical name of the last one seen */
+export async function listUsers(db: Reader, limit: number, after?: string): Promise<(User & { readonly username: string })[]> {
+  let query = db.sql.selectFrom('users').selectAll().orderBy('username').limit(limit);
+  if (after !== undefined) query = query.where('username', '>', after);
+  return (await query.execute()).map((row) => ({ ...userOf(row), username: row.username }));
+}
+
+/** @returns false when the name is taken */
+export async function insertUser(
+  tx: Tx,
+  user: { readonly subject: Subject; readonly username: string; readonly name: string; readonly passwordHash: string },
+): Promise<boolean> {
+  const result = await tx.sql
+    .insertInto('users')
+    .values({
+      subject: user.subject,
+      username: user.username,
+      name: user.name,
+      password_hash: user.passwordHash,
+      created_at: tx.now,
+      password_changed_at: tx.now,
+      disabled_at: null,
+    })
+    .onConflict((conflict) => conflict.column('username').doNothing())
+    .executeTakeFirst();
+  return Number(result.numInsertedOrUpdatedRows) === 1;
+}
+
+export async function setPasswordHash(tx: Tx, subject: Subject, passwordHash: string, changedAt?: EpochMs): Promise<void> {
+  await tx.sql
+    .updateTable('users')
+    .set(changedAt === undefined ? { password_hash: passwordHash } : { password_hash: passwordHash, password_changed_at: changedAt })
+    .where('subject', '=', subject)
+    .execute();
+}
+
+export async function setUserDisabled(tx: Tx, subject: Subject, disabledAt: EpochMs | null): Promise<void> {
+  await tx.sql.updateTable('users').set({ disabled_at: disabledAt }).where('subject', '=', subject).execute();
+}
+
+export async function deleteUser(tx: Tx, subject: Subject): Promise<void> {
+  await tx.sql.deleteFrom('users').where('subject', '=', subject).execute();
+}
