@@ -171,9 +171,10 @@ export type FamilySelector = (
 
 const column = { family: 'id', subject: 'subject', client: 'client_id', ip: 'ip', kid: 'kid' } as const;
 
-/** Families that are not revoked and whose refresh token has not expired. */
+/** Families that are not revoked and, unless one is named, whose refresh token has not expired. */
 function revocable(db: Reader, which: FamilySelector, now: EpochMs) {
-  let query = db.sql.selectFrom('token_families').where('revoked_at', 'is', null).where('expires_at', '>', now);
+  let query = db.sql.selectFrom('token_families').where('revoked_at', 'is', null);
+  if (!('family' in which)) query = query.where('expires_at', '>', now);
   for (const name of ['family', 'subject', 'client', 'ip', 'kid'] as const) {
     if (name in which) query = query.where(column[name], '=', (which as Record<typeof name, string>)[name] as never);
   }

@@ -1,0 +1,159 @@
+/**
+ * Moving the key rings on: by schedule, by hand, after a compromise. Keys are made before the transaction, which then
+ * decides again under the lock of the rings: so two at once leave one result.
+ */
+import type { App } from '../app.ts';
+import { makeKey, type NewKey } from '../crypto/key-pair.ts';
+import { type MasterKey, seal } from '../crypto/master-key.ts';
+import type { KeyId } from '../domain/ids.ts';
+import { decideKeyCompromise, decideKeyRotation, decideKeySchedule, type KeyChange, type KeyPolicy, type KeyRingName, type SigningKey } from '../domain/signing-key.ts';
+import { type DurationMs, durationMs } from '../domain/time.ts';
+import { Refusal } from '../refusal.ts';
+import { listClients } from '../store/clients.ts';
+import { recordEvent } from '../store/events.ts';
+import { deleteKey, insertKey, listKeys, lockKeyRings, moveKey } from '../store/signing-keys.ts';
+import type { Reader, Tx } from '../store/store.ts';
+import { revokeFamilies } from '../store/token-families.ts';
+
+type Decide = (keys: readonly SigningKey[], now: Tx['now'], policy: KeyPolicy) => readonly KeyChange[];
+
+/** What was done, in words of the domain; `replaced` are keys that stopped signing. */
+export interface KeyRotation {
+  readonly changes: readonly KeyChange[];
+  /** Sessions that ended with it (a compromised refresh key). */
+  readonly revoked: number;
+}
+
+async function keyPolicy(app: App, db: Reader): Promise<KeyPolicy> {
+  const { tokens, keys } = app.config;
+  const lifetimes = (await listClients(db)).map((client) => client.policy.refreshTokenTtl ?? tokens.refreshTokenTtl);
+  return {
+    algorithm: tokens.signingAlgorithm,
+    rotateEvery: keys.rotateEvery,
+    publishAhead: keys.publishAhead,
+    accessTokenTtl: tokens.accessTokenTtl,
+    longestRefreshTokenTtl: durationMs(Math.max(tokens.refreshTokenTtl, ...lifetimes)),
+  };
+}
+
+/** Decides outside to know which keys to make, makes them, and decides again inside: what differs then is tried anew. */
+async function changeKeys(app: App, decide: Decide, inside: (tx: Tx) => Promise<void> = async () => undefined): Promise<readonly KeyChange[]> {
+  const master = await app.master();
+  for (let tries = 0; tries < 5; tries += 1) {
+    const planned = await app.store.read(async (db) => decide(await listKeys(db), app.clock.now(), await keyPolicy(app, db)));
+    if (planned.length === 0) return [];
+    const made: NewKey[] = [];
+    for (const change of planned) if (change.kind === 'create') made.push(await makeKey(change.alg));
+
+    const done = await app.store.write(async (tx) => {
+      await lockKeyRings(tx);
+      const changes = decide(await listKeys(tx), tx.now, await keyPolicy(app, tx));
+      const stock = [...made];
+      const isSupplied = changes.every((change) => change.kind !== 'create' || takeFrom(stock, change.alg) !== undefined);
+      if (!isSupplied) return undefined;
+      await apply(tx, changes, [...made], { master, instance: app.instance });
+      await inside(tx);
+      return changes;
+    });
+    if (done !== undefined) {
+      await app.keys.reload();
+      return done;
+    }
+  }
+  throw new Refusal('conflict', 'The keys were being changed by another process; try again.');
+}
+
+function takeFrom(stock: NewKey[], alg: NewKey['alg']): NewKey | undefined {
+  const index = stock.findIndex((key) => key.alg === alg);
+  return index === -1 ? undefined : stock.splice(index, 1)[0];
+}
+
+async function apply(
+  tx: Tx,
+  changes: readonly KeyChange[],
+  stock: NewKey[],
+  { master, instance }: { readonly master: MasterKey; readonly instance: string },
+): Promise<void> {
+  const previous = new Map((await listKeys(tx)).map((key) => [key.kid, key]));
+  const left = new Map<KeyRingName, KeyId>();
+  for (const change of changes) {
+    if (change.kind === 'remove') {
+      await deleteKey(tx, change.kid);
+    } else if (change.kind === 'move') {
+      const key = previous.get(change.kid);
+      await moveKey(tx, change.kid, change.to, change.retiresAt);
+      if (key?.state === 'active') left.set(key.ring, key.kid);
+      if (change.to === 'active' && key !== undefined) await recordRotation(tx, key.ring, key.kid, left.get(key.ring) ?? null);
+      if (change.to === 'compromised' && key !== undefined) {
+        tx.feed.push({ kid: key.kid });
+        await recordEvent(tx, { type: 'key.compromised', data: { ring: key.ring, kid: key.kid } });
+      }
+    } else {
+      const key = takeFrom(stock, change.alg);
+      if (key === undefined) throw new Error('a key is missing that was counted before');
+      await insertKey(tx, {
+        kid: key.kid,
+        ring: change.ring,
+        alg: change.alg,
+        state: change.state,
+        publicJwk: key.publicJwk === null ? null : JSON.stringify(key.publicJwk),
+        sealedKey: seal(master, key.material, { purpose: 'signing-key', id: key.kid, instance }),
+        createdAt: tx.now,
+        activatedAt: change.state === 'active' ? tx.now : null,
+        retiresAt: null,
+      });
+      if (change.state === 'active') await recordRotation(tx, change.ring, key.kid, left.get(change.ring) ?? null);
+    }
+  }
+}
+
+const recordRotation = (tx: Tx, ring: KeyRingName, kid: KeyId, previous: KeyId | null): Promise<void> =>
+  recordEvent(tx, { type: 'key.rotated', data: { ring, kid, previous_kid: previous } });
+
+/** What is due now: first keys, new `next` keys, hand-overs, ends. Safe beside other servers; nothing to do costs one read. */
+export const moveKeysOn = (app: App): Promise<readonly KeyChange[]> =>
+  changeKeys(app, (keys, now, policy) => [
+    ...decideKeySchedule('access', keys, now, policy),
+    ...decideKeySchedule('refresh', keys, now, policy),
+  ]);
+
+/** A hand-over now, whatever the ages. */
+export async function rotateKeys(app: App, ring: KeyRingName): Promise<KeyRotation> {
+  return { changes: await changeKeys(app, (keys, now, policy) => decideKeyRotation(ring, keys, now, policy)), revoked: 0 };
+}
+
+/**
+ * Declares a key compromised, the active one unless `kid` names another: nothing accepts it again. An access key costs no
+ * session; with a refresh key every family whose current token it signed ends.
+ * @throws Refusal not_found
+ */
+export async function declareKeyCompromised(app: App, ring: KeyRingName, kid?: KeyId): Promise<KeyRotation> {
+  let revoked = 0;
+  let target: KeyId | undefined = kid;
+  const changes = await changeKeys(
+    app,
+    (keys, now, policy) => {
+      const ours = keys.filter((key) => key.ring === ring);
+      target ??= ours.find((key) => key.state === 'active')?.kid;
+      if (target === undefined || !ours.some((key) => key.kid === target)) {
+        throw new Refusal('not_found', 'There is no such key in this ring.', { remedy: 'auth-server keys list' });
+      }
+      return decideKeyCompromise(ring, keys, new Set([target]), now, policy);
+    },
+    async (tx) => {
+      revoked = 0;
+      if (ring !== 'refresh' || target === undefined) return;
+      // In the same transaction as the key: afterwards no token of it can be told from a forged one.
+      for (let batch = -1; batch !== 0; revoked += batch) {
+        batch = (await revokeFamilies(tx, { kid: target }, { cause: 'key_compromised' })).length;
+      }
+    },
+  );
+  return { changes, revoked };
+}
+
+/** @param keys as stored. @returns how long until the active key of a ring is handed over, or undefined without one */
+export function untilHandOver(keys: readonly SigningKey[], ring: KeyRingName, rotateEvery: DurationMs, now: number): DurationMs | undefined {
+  const active = keys.find((key) => key.ring === ring && key.state === 'active');
+  return active === undefined ? undefined : durationMs(Math.max(0, (active.activatedAt ?? active.createdAt) + rotateEvery - now));
+}

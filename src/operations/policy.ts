@@ -1,0 +1,23 @@
+/** A client's policy in force: its own settings where it has any, else the server's. */
+import type { App } from '../app.ts';
+import type { Client } from '../domain/client.ts';
+import type { RotationPolicy } from '../domain/rotation.ts';
+import type { DurationMs } from '../domain/time.ts';
+
+export interface AppPolicy extends RotationPolicy {
+  readonly refreshTokenTtl: DurationMs;
+  readonly maxSessions: number | null;
+}
+
+/** @param client undefined for one that was removed: its families are revoked, the server's own settings will do */
+export function policyOf(app: Pick<App, 'config'>, client: Client | undefined): AppPolicy {
+  const { tokens } = app.config;
+  return {
+    leeway: client?.policy.leeway ?? tokens.refresh.leeway,
+    replayWindow: tokens.refresh.replayWindow,
+    idleTimeout: client?.policy.idleTimeout ?? tokens.idleTimeout,
+    requireAccessToken: tokens.refresh.requireAccessToken && !(client?.policy.refreshAlone ?? false),
+    refreshTokenTtl: client?.policy.refreshTokenTtl ?? tokens.refreshTokenTtl,
+    maxSessions: client?.policy.maxSessions ?? null,
+  };
+}

@@ -1,0 +1,103 @@
+/** What the outside sees of each record: snake_case, no secrets. HTTP, `--json` and the terminal show the same names. */
+import type { Client } from '../domain/client.ts';
+import type { FamilyId } from '../domain/ids.ts';
+import type { SigningKey } from '../domain/signing-key.ts';
+import { type DurationMs, type EpochMs, formatDuration, toRfc3339 } from '../domain/time.ts';
+import { familyState, type TokenFamily } from '../domain/token-family.ts';
+import type { RecordedEvent } from '../store/events.ts';
+import type { TimelineEntry } from '../store/refresh-tokens.ts';
+import type { User } from '../store/users.ts';
+import type { TokenPair } from './issue.ts';
+
+export const timeOrNull = (time: EpochMs | null): string | null => (time === null ? null : toRfc3339(time));
+
+/** The answer of `/login` and `/refresh` (contract §3). */
+export const tokenPairView = (pair: TokenPair) => ({
+  token_type: 'Bearer',
+  access_token: pair.accessToken,
+  expires_in: pair.expiresIn,
+  refresh_token: pair.refreshToken,
+  refresh_expires_in: pair.refreshExpiresIn,
+  session_id: pair.sessionId,
+});
+
+/** What a user sees of a family. */
+export const sessionView = (family: TokenFamily, current: FamilyId) => ({
+  sid: family.id,
+  device: family.device,
+  user_agent: family.origin.userAgent,
+  ip: family.origin.ip,
+  created_at: toRfc3339(family.createdAt),
+  last_refreshed_at: toRfc3339(family.lastRefreshedAt),
+  expires_at: toRfc3339(family.current.expiresAt),
+  current: family.id === current,
+});
+
+/** What an administrator sees of a family (contract §12). */
+export const familyView = (family: TokenFamily, idleTimeout: DurationMs | null, now: EpochMs) => ({
+  sid: family.id,
+  subject: family.subject,
+  client_id: family.clientId,
+  state: familyState(family, idleTimeout, now),
+  generation: family.generation,
+  created_at: toRfc3339(family.createdAt),
+  last_refreshed_at: toRfc3339(family.lastRefreshedAt),
+  expires_at: toRfc3339(family.current.expiresAt),
+  revoked_at: timeOrNull(family.revoked?.at ?? null),
+  revoke_reason: family.revoked?.cause ?? null,
+  revoke_note: family.revoked?.note ?? null,
+  device: family.device,
+  user_agent: family.origin.userAgent,
+  ip: family.origin.ip,
+});
+export type FamilyView = ReturnType<typeof familyView>;
+
+export const timelineView = (entry: TimelineEntry) => ({
+  generation: entry.generation,
+  issued_at: toRfc3339(entry.issuedAt),
+  ip: entry.ip,
+  user_agent: entry.userAgent,
+});
+
+export const keyView = (key: SigningKey) => ({
+  kid: key.kid,
+  ring: key.ring,
+  alg: key.alg,
+  state: key.state,
+  created_at: toRfc3339(key.createdAt),
+  activated_at: timeOrNull(key.activatedAt),
+  retires_at: timeOrNull(key.retiresAt),
+});
+
+const durationOrNull = (duration: DurationMs | null): string | null => (duration === null ? null : formatDuration(duration));
+
+export const clientView = (client: Client) => ({
+  client_id: client.id,
+  type: client.type,
+  public: client.secretHash === null,
+  audiences: client.audiences,
+  leeway: durationOrNull(client.policy.leeway),
+  refresh_token_ttl: durationOrNull(client.policy.refreshTokenTtl),
+  idle_timeout: durationOrNull(client.policy.idleTimeout),
+  max_sessions: client.policy.maxSessions,
+  refresh_alone: client.policy.refreshAlone,
+  created_at: toRfc3339(client.createdAt),
+  secret_rotated_at: timeOrNull(client.secretRotatedAt),
+});
+
+export const userView = (user: User) => ({
+  username: user.name,
+  subject: user.subject,
+  state: user.disabledAt === null ? 'active' : 'disabled',
+  created_at: toRfc3339(user.createdAt),
+  password_changed_at: toRfc3339(user.passwordChangedAt),
+  disabled_at: timeOrNull(user.disabledAt),
+});
+
+/** Contract §9: `{"id","type","timestamp","data"}`. */
+export const eventView = (event: RecordedEvent) => ({
+  id: event.id,
+  type: event.type,
+  timestamp: toRfc3339(event.timestamp),
+  data: event.data,
+});

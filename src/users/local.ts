@@ -1,0 +1,23 @@
+/** The user directory in the `users` table, for development and small sites. */
+import type { PasswordHasher } from '../crypto/password.ts';
+import { canonicalUsername, type UserDirectory } from '../domain/user-directory.ts';
+import type { Store } from '../store/store.ts';
+import { findUser, setPasswordHash } from '../store/users.ts';
+
+export function localDirectory(store: Store, passwords: PasswordHasher): UserDirectory {
+  return {
+    async authenticate({ username, password }) {
+      const user = await store.read((db) => findUser(db, canonicalUsername(username)));
+      // Unknown, wrong and disabled take the same time: each computes one hash.
+      const { matches, isOutdated } = await passwords.verify(password, user?.passwordHash);
+      if (user === undefined || !matches || user.disabledAt !== null) return { kind: 'rejected' };
+      if (!isOutdated) return { kind: 'authenticated', subject: user.subject, claims: {}, evidence: user.passwordHash };
+      const renewed = await passwords.hash(password);
+      await store.write((tx) => setPasswordHash(tx, user.subject, renewed));
+      return { kind: 'authenticated', subject: user.subject, claims: {}, evidence: renewed };
+    },
+    // Disabling a user ends the families in the same transaction, so a refresh has nothing to ask.
+    status: undefined,
+    close: async () => undefined,
+  };
+}
