@@ -1,0 +1,25 @@
+/** The tests that run from source, all of `npm test`. The executable has its own, see vitest.e2e.config.ts. */
+import os from 'node:os';
+import path from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: path.dirname(import.meta.dirname),
+  test: {
+    include: ['test/**/*.test.{ts,tsx}'],
+    exclude: ['test/e2e/**'],
+    globalSetup: ['test/support/postgres-global-setup.ts'],
+    // A process per file, because tests end servers, send signals and load a compiled library.
+    pool: 'forks',
+    maxWorkers: Math.max(2, os.availableParallelism()),
+    // Most tests take milliseconds. This much is for the slowest on a machine that does other things too.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // A promise that nobody awaited, a timer that throws: the run fails.
+    dangerouslyIgnoreUnhandledErrors: false,
+    passWithNoTests: false,
+    restoreMocks: true,
+    unstubEnvs: true,
+    env: { NO_COLOR: '1', TZ: 'UTC' },
+  },
+});
