@@ -13,6 +13,8 @@ import { build, type Plugin } from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const { platform, arch } = process;
+if (platform !== 'linux' && platform !== 'darwin') throw new Error(`The executable is not made for ${platform}.`);
+const pkgPlatform = platform === 'darwin' ? 'macos' : platform;
 
 // The function behind `pkg --sea`: the command downloads a Node of its own, this takes ours. It is no public entry, so
 // its version is pinned and `.ci/run` starts what it makes.
@@ -91,9 +93,7 @@ async function pack(module: string, node: string, output: string): Promise<void>
     assets: { 'better_sqlite3.node': path.join(root, `node_modules/better-sqlite3/prebuilds/${platform}-${arch}.node`) },
   };
   await packSea(module, {
-    targets: [
-      { nodeRange: `node${process.versions.node}`, platform: platform === 'darwin' ? 'macos' : platform, arch, output },
-    ],
+    targets: [{ nodeRange: `node${process.versions.node}`, platform: pkgPlatform, arch, output }],
     nodePath: node,
     signature: true,
     seaConfig,
