@@ -90,7 +90,9 @@ async function pack(module: string, node: string, output: string): Promise<void>
     // Neither a signal nor the environment may open a debugger into a process that holds keys.
     execArgv: ['--disable-sigusr1'],
     execArgvExtension: 'none',
-    assets: { 'better_sqlite3.node': path.join(root, `node_modules/better-sqlite3/prebuilds/${platform}-${arch}.node`) },
+    assets: {
+      'better_sqlite3.node': path.join(root, `node_modules/better-sqlite3/prebuilds/${platform}-${arch}.node`),
+    },
   };
   await packSea(module, {
     targets: [{ nodeRange: `node${process.versions.node}`, platform: pkgPlatform, arch, output }],

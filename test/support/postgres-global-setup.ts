@@ -102,7 +102,10 @@ function startServer(base: string, bin: string, port: number): Guard {
 async function untilReady(server: Guard): Promise<void> {
   let said = '';
   const isReady = new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`PostgreSQL took more than 30 s to start:\n${said}`)), START_LIMIT_MS);
+    const timer = setTimeout(
+      () => reject(new Error(`PostgreSQL took more than 30 s to start:\n${said}`)),
+      START_LIMIT_MS,
+    );
     server.stderr.setEncoding('utf8').on('data', (text: string) => {
       said += text;
       if (said.includes('ready to accept connections')) {
