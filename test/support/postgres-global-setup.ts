@@ -5,12 +5,12 @@
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, cpSync, existsSync, lchownSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
+import { freePort } from './free-port.ts';
 import { scratchFolder } from './scratch.ts';
 
 declare module 'vitest' {
@@ -75,16 +75,6 @@ function prepare(): { base: string; bin: string } {
     lchownSync(path.join(copy, file), UNPRIVILEGED, UNPRIVILEGED);
   }
   return { base, bin: path.join(copy, 'bin') };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('A TCP server has an address with a port.');
-  return address.port;
 }
 
 function startServer(base: string, bin: string, port: number): Guard {
