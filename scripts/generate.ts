@@ -1,0 +1,63 @@
+/**
+ * Writes the files that derive from tables in the code, or with --check names those that have drifted and exits 1. It
+ * defends that documents, example and schema say what the program does. To add a file, add a row to FILES.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { renderConfigFile } from '../src/config/example.ts';
+import { jsonSchema } from '../src/config/keys.ts';
+import { renderConfigurationPage } from './generate/configuration.ts';
+import { renderErrorsPage } from './generate/errors.ts';
+
+interface GeneratedFile {
+  /** From the root of the repository. */
+  readonly path: string;
+  render(): string;
+}
+
+const FILES: readonly GeneratedFile[] = [
+  { path: 'auth.config.example.json', render: () => renderConfigFile({ schema: './docs/auth.config.schema.json' }) },
+  { path: 'docs/auth.config.schema.json', render: () => `${json(jsonSchema(), '')}\n` },
+  { path: 'docs/configuration.md', render: renderConfigurationPage },
+  { path: 'docs/errors.md', render: renderErrorsPage },
+];
+
+/** JSON as the formatter of this repository leaves it: a list of plain values stays on one line while it fits. */
+function json(value: unknown, margin: string): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const isList = Array.isArray(value);
+  const names = Object.keys(value);
+  const line = JSON.stringify(value).replaceAll('","', '", "');
+  const isPlain = isList && value.every((item) => typeof item !== 'object');
+  if (names.length === 0 || (isPlain && margin.length + line.length < 100)) return line;
+  const inner = `${margin}  `;
+  const items = Object.entries(value).map(
+    ([name, item]) => `${isList ? '' : `${JSON.stringify(name)}: `}${json(item, inner)}`,
+  );
+  const [open, close] = isList ? '[]' : '{}';
+  return `${open}\n${inner}${items.join(`,\n${inner}`)}\n${margin}${close}`;
+}
+
+const root = join(import.meta.dirname, '..');
+
+function current(path: string): string | undefined {
+  try {
+    return readFileSync(join(root, path), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+const drifted = FILES.filter(({ path, render }) => current(path) !== render());
+
+if (process.argv.includes('--check')) {
+  for (const { path } of drifted)
+    process.stderr.write(`error: ${path} has drifted from the code\ntry:   npm run generate\n`);
+  process.exitCode = drifted.length === 0 ? 0 : 1;
+} else {
+  for (const { path, render } of drifted) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), render());
+    process.stdout.write(`wrote ${path}\n`);
+  }
+}
