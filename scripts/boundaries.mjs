@@ -96,7 +96,8 @@ const FENCES = [
   },
 ];
 
-const ours = (paths) => `^(${paths.map((path) => (path.endsWith('/') ? path : `${path}$`)).join('|')})`;
+/** A pattern of paths: a file is itself, all else is the start of what lies below it. */
+const ours = (paths) => `^(${paths.map((path) => (/\.(ts|json)$/.test(path) ? `${path}$` : path)).join('|')})`;
 
 /** One row as rules of dependency-cruiser: an import is allowed when any rule of any row fits it. */
 function rulesOf({ files, inside = [], typesOf = [], libraries = [], builtins = [] }) {
