@@ -4,7 +4,7 @@
  * never published, so it goes from `active` straight to `verify_only`.
  */
 import type { KeyId } from './ids.ts';
-import { after, DAY, type DurationMs, type EpochMs } from './time.ts';
+import { after, DAY, type DurationMs, durationMs, type EpochMs } from './time.ts';
 
 export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
@@ -147,3 +147,6 @@ export function decideKeyCompromise(
   else if (next === undefined) changes.push({ kind: 'create', ring, alg: algorithmOf(ring, policy), state: 'next' });
   return changes;
 }
+
+/** How long a verifier may keep the published keys without asking again. */
+export const JWKS_MAX_AGE = durationMs(300_000);

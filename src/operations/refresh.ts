@@ -10,8 +10,8 @@ import { sha256 } from '../crypto/client-secret.ts';
 import type { KeyRing } from '../crypto/key-ring.ts';
 import { readRefreshToken, type RefreshTokenClaims } from '../crypto/refresh-token.ts';
 import type { Client } from '../domain/client.ts';
-import { type FamilyId, type KeyId, type Sha256, type TokenId, uuidv7 } from '../domain/ids.ts';
-import { decideRotation, type Proof, type RotationDecision } from '../domain/rotation.ts';
+import { type FamilyId, type KeyId, type Sha256, type Subject, type TokenId, uuidv7 } from '../domain/ids.ts';
+import { decideRotation, type Proof, type ReuseClass, type RotationDecision } from '../domain/rotation.ts';
 import { after, type EpochMs, epochMs } from '../domain/time.ts';
 import type { CurrentToken, Origin, TokenFamily } from '../domain/token-family.ts';
 import { type Claims, letThrough } from '../domain/user-directory.ts';
@@ -38,9 +38,20 @@ export interface RefreshRequest {
 
 export type RefreshRejection = 'malformed' | 'expired' | 'mismatch' | 'unknown' | 'revoked' | 'reused';
 
-export type RefreshOutcome =
-  | { readonly kind: 'issued'; readonly pair: TokenPair; readonly replayed: boolean }
-  | { readonly kind: 'rejected'; readonly reason: RefreshRejection };
+/** Of a refusal that a real session stands behind: for the log. */
+export interface About {
+  readonly sid: FamilyId;
+  readonly subject: Subject;
+  readonly class?: ReuseClass;
+}
+
+interface Rejected {
+  readonly kind: 'rejected';
+  readonly reason: RefreshRejection;
+  readonly about?: About;
+}
+
+export type RefreshOutcome = { readonly kind: 'issued'; readonly pair: TokenPair; readonly replayed: boolean } | Rejected;
 
 /** One request to rotate, as the transaction needs it. */
 interface Attempt {
@@ -54,11 +65,10 @@ interface Attempt {
   readonly next: { readonly jti: TokenId; readonly kid: KeyId; readonly requestKeyHash: Sha256 | null };
 }
 
-type Verdict =
-  | { readonly kind: 'rotated' | 'replayed'; readonly family: TokenFamily; readonly now: EpochMs }
-  | { readonly kind: 'rejected'; readonly reason: RefreshRejection };
+type Verdict = { readonly kind: 'rotated' | 'replayed'; readonly family: TokenFamily; readonly now: EpochMs } | Rejected;
 
-const rejected = (reason: RefreshRejection): { kind: 'rejected'; reason: RefreshRejection } => ({ kind: 'rejected', reason });
+const rejected = (reason: RefreshRejection, about?: About): Rejected =>
+  about === undefined ? { kind: 'rejected', reason } : { kind: 'rejected', reason, about };
 
 /** @throws Refusal invalid_client, user_directory_unavailable, temporarily_unavailable (outcome unknown: retry with the same key) */
 export async function refresh(app: App, request: RefreshRequest): Promise<RefreshOutcome> {
@@ -183,8 +193,9 @@ async function decideInside(tx: Tx, attempt: Attempt): Promise<Verdict> {
 }
 
 async function carryOut(tx: Tx, family: TokenFamily | undefined, decision: RotationDecision, attempt: Attempt): Promise<Verdict> {
-  if (decision.kind === 'reject') return rejected(decision.reason);
   if (family === undefined) return rejected('unknown');
+  const about = { sid: family.id, subject: family.subject };
+  if (decision.kind === 'reject') return rejected(decision.reason, about);
   switch (decision.kind) {
     case 'replay':
       return { kind: 'replayed', family, now: tx.now };
@@ -193,14 +204,14 @@ async function carryOut(tx: Tx, family: TokenFamily | undefined, decision: Rotat
     case 'reuse':
       await recordReuse(tx, family, decision.class, attempt);
       await revokeFamilies(tx, { family: family.id }, { cause: 'reuse' });
-      return rejected('reused');
+      return rejected('reused', { ...about, class: decision.class });
     case 'rolled_back':
       await recordEvent(tx, {
         type: 'token.generation_ahead',
         data: { ...subjectOf(family), ...from(attempt.origin), presented_generation: attempt.claims.generation, generation: family.generation },
       });
       await revokeFamilies(tx, { family: family.id }, { cause: 'rolled_back' });
-      return rejected('unknown');
+      return rejected('unknown', about);
   }
 }
 
@@ -226,7 +237,7 @@ async function rotate(tx: Tx, family: TokenFamily, attempt: Attempt): Promise<Ve
 const subjectOf = (family: TokenFamily) => ({ sid: family.id, subject: family.subject, client_id: family.clientId });
 const from = (origin: Origin) => ({ ip: origin.ip, user_agent: origin.userAgent });
 
-async function recordReuse(tx: Tx, family: TokenFamily, reuse: 'late_retry' | 'stale' | 'fork', attempt: Attempt): Promise<void> {
+async function recordReuse(tx: Tx, family: TokenFamily, reuse: ReuseClass, attempt: Attempt): Promise<void> {
   await recordEvent(tx, {
     type: 'token.reuse_detected',
     data: {

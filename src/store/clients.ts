@@ -70,3 +70,8 @@ export async function setClientSecret(tx: Tx, id: ClientId, secretHash: Sha256):
 export async function deleteClient(tx: Tx, id: ClientId): Promise<void> {
   await tx.sql.deleteFrom('clients').where('id', '=', id).execute();
 }
+
+/** Nobody else logs in through the client with a limit until this transaction ends; on SQLite there is only one writer. */
+export async function lockClient(tx: Tx, id: ClientId): Promise<void> {
+  if (tx.dialect === 'postgres') await tx.sql.selectFrom('clients').select('id').where('id', '=', id).forUpdate().execute();
+}

@@ -4,7 +4,7 @@
  */
 import type { ClientId, FamilyId, Generation, KeyId, Sha256, Subject, TokenId } from '../domain/ids.ts';
 import type { EpochMs } from '../domain/time.ts';
-import type { CurrentToken, FamilyState, Origin, RevocationCause, TokenFamily } from '../domain/token-family.ts';
+import type { CurrentToken, Origin, RevocationCause, TokenFamily } from '../domain/token-family.ts';
 import { recordEvent } from './events.ts';
 import type { TokenFamilyRow } from './schema.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
@@ -201,14 +201,17 @@ export interface Revocation {
   readonly note?: string | undefined;
 }
 
-/** Ends at most `limit` of the families, with their feed entries and events. @returns those that this call ended */
+/** Ends at most `limit` of the families, with their feed entries and events. @returns those that this call ended; fewer than `limit`: none is left */
 export async function revokeFamilies(
   tx: Tx,
   which: FamilySelector,
   { cause, note }: Revocation,
   limit = 500,
 ): Promise<readonly TokenFamily[]> {
-  const chosen = await revocable(tx, which, tx.now).select('id').orderBy('id').limit(limit).execute();
+  // Locked in one order, and waited for: otherwise two revocations at once would choose the same families, and the second
+  // would answer "none left" while the first has not committed.
+  const candidates = revocable(tx, which, tx.now).select('id').orderBy('id').limit(limit);
+  const chosen = await (tx.dialect === 'postgres' ? candidates.forUpdate() : candidates).execute();
   if (chosen.length === 0) return [];
   const rows = await tx.sql
     .updateTable('token_families')
@@ -234,32 +237,6 @@ function familyRevoked(family: TokenFamily, cause: RevocationCause, note: string
   return { type: 'family.revoked', data: note === undefined ? data : { ...data, note } } as const;
 }
 
-export interface FamilyFilter {
-  readonly subject?: Subject | undefined;
-  readonly client?: ClientId | undefined;
-  readonly ip?: string | undefined;
-  readonly state?: FamilyState | undefined;
-  /** Logged in at or after. */
-  readonly since?: EpochMs | undefined;
-  /** Older than this id: the cursor. */
-  readonly before?: FamilyId | undefined;
-  readonly limit: number;
-}
-
-/** Newest first, by id. `state` knows `expires_at`, not idle limits, which depend on the client. */
-export async function listFamilies(db: Reader, filter: FamilyFilter, now: EpochMs): Promise<TokenFamily[]> {
-  let query = db.sql.selectFrom('token_families').selectAll().orderBy('id', 'desc').limit(filter.limit);
-  if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject);
-  if (filter.client !== undefined) query = query.where('client_id', '=', filter.client);
-  if (filter.ip !== undefined) query = query.where('ip', '=', filter.ip);
-  if (filter.since !== undefined) query = query.where('created_at', '>=', filter.since);
-  if (filter.before !== undefined) query = query.where('id', '<', filter.before);
-  if (filter.state === 'revoked') query = query.where('revoked_at', 'is not', null);
-  if (filter.state === 'live') query = query.where('revoked_at', 'is', null).where('expires_at', '>', now);
-  if (filter.state === 'expired') query = query.where('revoked_at', 'is', null).where('expires_at', '<=', now);
-  return (await query.execute()).map(familyOf);
-}
-
 /** The subject's families that can still be refreshed, the least recently refreshed first. */
 export async function listLiveFamilies(
   db: Reader,
@@ -278,18 +255,4 @@ export async function listLiveFamilies(
     .limit(1_000);
   if (client !== undefined) query = query.where('client_id', '=', client);
   return (await query.execute()).map(familyOf);
-}
-
-/** The ids that begin and end like a short form, at most `limit`. */
-export async function findFamilyIds(db: Reader, start: string, end: string, limit: number): Promise<TokenFamily[]> {
-  const rows = await db.sql
-    .selectFrom('token_families')
-    .selectAll()
-    .where('id', '>=', start as FamilyId)
-    .where('id', '<', `${start}~` as FamilyId)
-    .where('id', 'like', `%${end}` as FamilyId)
-    .orderBy('id')
-    .limit(limit)
-    .execute();
-  return rows.map(familyOf);
 }

@@ -81,3 +81,42 @@ export async function setUserDisabled(tx: Tx, subject: Subject, disabledAt: Epoc
 export async function deleteUser(tx: Tx, subject: Subject): Promise<void> {
   await tx.sql.deleteFrom('users').where('subject', '=', subject).execute();
 }
+
+const bySubjectLocked = prepared<{ subject: Subject }, UserRow>((sql, slot, dialect) => {
+  const query = sql.selectFrom('users').selectAll().where('subject', '=', slot.subject);
+  return dialect === 'postgres' ? query.forShare() : query;
+});
+
+/** As it is now, and nobody disables it until this transaction ends. */
+export async function lockUser(tx: Tx, subject: Subject): Promise<User | undefined> {
+  const row = (await bySubjectLocked(tx, { subject })).rows[0];
+  return row === undefined ? undefined : userOf(row);
+}
+
+/** As `lockUser`, for whoever is about to change the user: one at a time, and no login in between. */
+export async function lockUserForChange(tx: Tx, subject: Subject): Promise<User | undefined> {
+  const query = tx.sql.selectFrom('users').selectAll().where('subject', '=', subject);
+  const row = await (tx.dialect === 'postgres' ? query.forUpdate() : query).executeTakeFirst();
+  return row === undefined ? undefined : userOf(row);
+}
+
+/** The users whose subjects begin and end like a short form, at most `limit`. */
+export async function findUsersByShortSubject(db: Reader, start: string, end: string, limit: number): Promise<User[]> {
+  const rows = await db.sql
+    .selectFrom('users')
+    .selectAll()
+    .where('subject', '>=', start as Subject)
+    .where('subject', '<', `${start}~` as Subject)
+    .where('subject', 'like', `%${end}` as Subject)
+    .orderBy('subject')
+    .limit(limit)
+    .execute();
+  return rows.map(userOf);
+}
+
+/** The names of these subjects, as far as they are known. */
+export async function listUserNames(db: Reader, subjects: readonly Subject[]): Promise<ReadonlyMap<Subject, string>> {
+  if (subjects.length === 0) return new Map();
+  const rows = await db.sql.selectFrom('users').select(['subject', 'name']).where('subject', 'in', [...subjects]).execute();
+  return new Map(rows.map((row) => [row.subject, row.name]));
+}

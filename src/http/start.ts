@@ -1,0 +1,79 @@
+/** A whole running server: the listener, the app behind it, and the schedule that moves its keys on. */
+import { type App, closeApp, type OpenOptions, openApp } from '../app.ts';
+import type { Config } from '../config/config.ts';
+import { describeError, type Log } from '../log.ts';
+import { keepIssuer } from '../operations/issuer.ts';
+import { moveKeysOn } from '../operations/keys.ts';
+import { makeHandling } from './handle.ts';
+import { type HttpServer, listen } from './server.ts';
+
+export interface StartOptions extends Omit<OpenOptions, 'schema'> {
+  /** The issuer when none is configured, for the address that was bound. */
+  readonly defaultIssuer?: (host: string, port: number) => string;
+}
+
+export interface RunningServer {
+  readonly app: App;
+  readonly host: string;
+  readonly port: number;
+  /** Answers what has arrived, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** How often the schedule of the keys is looked at, ms. */
+const KEY_SCHEDULE = 2_000;
+
+/** @throws Refusal address_in_use before anything is written; database_unusable, schema_behind, master_key_unusable */
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { server, listen: address } = options.config;
+  const http = await listen({ ...address, requestTimeout: server.requestTimeout, bodyLimit: server.bodyLimit });
+  try {
+    const config: Config =
+      options.defaultIssuer === undefined ? options.config : { ...options.config, issuer: options.defaultIssuer(http.host, http.port) };
+    const app = await openApp({ ...options, config, schema: 'create' });
+    try {
+      return await serveWith(app, http, options.log);
+    } catch (error) {
+      await closeApp(app);
+      throw error;
+    }
+  } catch (error) {
+    await http.stop(0 as never);
+    throw error;
+  }
+}
+
+async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningServer> {
+  await moveKeysOn(app);
+  await app.keys.current();
+  const replaced = await keepIssuer(app);
+  if (replaced !== undefined) log.warn('the issuer has changed: every session under the old one has ended', { old: replaced, new: app.config.issuer });
+  const endSchedule = keepKeysMoving(app, log);
+  http.serve(makeHandling(app, http.isStopping));
+  return {
+    app,
+    host: http.host,
+    port: http.port,
+    async stop() {
+      await http.stop(app.config.server.shutdownTimeout);
+      await endSchedule();
+      await closeApp(app);
+    },
+  };
+}
+
+/** @returns ends the schedule, and waits for a step that is under way */
+function keepKeysMoving(app: App, log: Log): () => Promise<void> {
+  let step: Promise<unknown> | undefined;
+  const timer = setInterval(() => {
+    step ??= moveKeysOn(app)
+      .catch((error: unknown) => log.warn('the key schedule waits', describeError(error)))
+      .finally(() => {
+        step = undefined;
+      });
+  }, KEY_SCHEDULE);
+  return async () => {
+    clearInterval(timer);
+    await step;
+  };
+}
