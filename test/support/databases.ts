@@ -14,6 +14,9 @@ export type DatabaseKind = 'sqlite' | 'postgres';
 /** The URL of an empty database that nobody else uses. To be called while a test or its `beforeEach` runs. */
 export type MakeDatabase = () => Promise<string>;
 
+/** Nobody will look at what a test left. */
+const isUnattended = process.env.CI !== undefined;
+
 const CLOSING_LIMIT_MS = 2_000;
 const CLOSING_STEP_MS = 5;
 
@@ -39,7 +42,7 @@ export async function makeDatabase(kind: DatabaseKind): Promise<string> {
   const database = kind === 'sqlite' ? makeSqlite() : await makePostgres();
   // After all `afterEach`: what they close is closed by now.
   onTestFinished(async ({ task }) => {
-    if (task.result?.state !== 'fail') return database.drop();
+    if (task.result?.state !== 'fail' || isUnattended) return database.drop();
     process.stderr.write(`\n"${task.name}" failed; its database is kept: ${database.keep()}\n`);
   });
   return database.url;
