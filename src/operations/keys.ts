@@ -6,7 +6,15 @@ import type { App } from '../app.ts';
 import { makeKey, type NewKey } from '../crypto/key-pair.ts';
 import { type MasterKey, seal } from '../crypto/master-key.ts';
 import type { KeyId } from '../domain/ids.ts';
-import { decideKeyCompromise, decideKeyRotation, decideKeySchedule, type KeyChange, type KeyPolicy, type KeyRingName, type SigningKey } from '../domain/signing-key.ts';
+import {
+  decideKeyCompromise,
+  decideKeyRotation,
+  decideKeySchedule,
+  type KeyChange,
+  type KeyPolicy,
+  type KeyRingName,
+  type SigningKey,
+} from '../domain/signing-key.ts';
 import { type DurationMs, durationMs } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
@@ -24,7 +32,8 @@ export interface KeyRotation {
   readonly revoked: number;
 }
 
-async function keyPolicy(app: App, db: Reader): Promise<KeyPolicy> {
+/** The schedule in force. */
+export async function keyPolicy(app: App, db: Reader): Promise<KeyPolicy> {
   const { tokens, keys } = app.config;
   const lifetimes = (await listClients(db)).map((client) => client.policy.refreshTokenTtl ?? tokens.refreshTokenTtl);
   return {
@@ -37,10 +46,16 @@ async function keyPolicy(app: App, db: Reader): Promise<KeyPolicy> {
 }
 
 /** Decides outside to know which keys to make, makes them, and decides again inside: what differs then is tried anew. */
-async function changeKeys(app: App, decide: Decide, inside: (tx: Tx) => Promise<void> = async () => undefined): Promise<readonly KeyChange[]> {
+async function changeKeys(
+  app: App,
+  decide: Decide,
+  inside: (tx: Tx) => Promise<void> = async () => undefined,
+): Promise<readonly KeyChange[]> {
   const master = await app.master();
   for (let tries = 0; tries < 5; tries += 1) {
-    const planned = await app.store.read(async (db) => decide(await listKeys(db), app.clock.now(), await keyPolicy(app, db)));
+    const planned = await app.store.read(async (db) =>
+      decide(await listKeys(db), app.clock.now(), await keyPolicy(app, db)),
+    );
     if (planned.length === 0) return [];
     const made: NewKey[] = [];
     for (const change of planned) if (change.kind === 'create') made.push(await makeKey(change.alg));
@@ -49,7 +64,9 @@ async function changeKeys(app: App, decide: Decide, inside: (tx: Tx) => Promise<
       await lockKeyRings(tx);
       const changes = decide(await listKeys(tx), tx.now, await keyPolicy(app, tx));
       const stock = [...made];
-      const isSupplied = changes.every((change) => change.kind !== 'create' || takeFrom(stock, change.alg) !== undefined);
+      const isSupplied = changes.every(
+        (change) => change.kind !== 'create' || takeFrom(stock, change.alg) !== undefined,
+      );
       if (!isSupplied) return undefined;
       await apply(tx, changes, [...made], { master, instance: app.instance });
       await inside(tx);
@@ -83,7 +100,8 @@ async function apply(
       const key = previous.get(change.kid);
       await moveKey(tx, change.kid, change.to, change.retiresAt);
       if (key?.state === 'active') left.set(key.ring, key.kid);
-      if (change.to === 'active' && key !== undefined) await recordRotation(tx, key.ring, key.kid, left.get(key.ring) ?? null);
+      if (change.to === 'active' && key !== undefined)
+        await recordRotation(tx, key.ring, key.kid, left.get(key.ring) ?? null);
       if (change.to === 'compromised' && key !== undefined) {
         tx.feed.push({ kid: key.kid });
         await recordEvent(tx, { type: 'key.compromised', data: { ring: key.ring, kid: key.kid } });
@@ -119,7 +137,10 @@ export const moveKeysOn = (app: App): Promise<readonly KeyChange[]> =>
 
 /** A hand-over now, whatever the ages. */
 export async function rotateKeys(app: App, ring: KeyRingName): Promise<KeyRotation> {
-  return { changes: await changeKeys(app, (keys, now, policy) => decideKeyRotation(ring, keys, now, policy)), revoked: 0 };
+  return {
+    changes: await changeKeys(app, (keys, now, policy) => decideKeyRotation(ring, keys, now, policy)),
+    revoked: 0,
+  };
 }
 
 /**
@@ -153,7 +174,14 @@ export async function declareKeyCompromised(app: App, ring: KeyRingName, kid?: K
 }
 
 /** @param keys as stored. @returns how long until the active key of a ring is handed over, or undefined without one */
-export function untilHandOver(keys: readonly SigningKey[], ring: KeyRingName, rotateEvery: DurationMs, now: number): DurationMs | undefined {
+export function untilHandOver(
+  keys: readonly SigningKey[],
+  ring: KeyRingName,
+  rotateEvery: DurationMs,
+  now: number,
+): DurationMs | undefined {
   const active = keys.find((key) => key.ring === ring && key.state === 'active');
-  return active === undefined ? undefined : durationMs(Math.max(0, (active.activatedAt ?? active.createdAt) + rotateEvery - now));
+  return active === undefined
+    ? undefined
+    : durationMs(Math.max(0, (active.activatedAt ?? active.createdAt) + rotateEvery - now));
 }

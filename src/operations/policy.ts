@@ -1,6 +1,7 @@
 /** A client's policy in force: its own settings where it has any, else the server's. */
 import type { App } from '../app.ts';
 import type { Client } from '../domain/client.ts';
+import type { ClientId } from '../domain/ids.ts';
 import type { RotationPolicy } from '../domain/rotation.ts';
 import type { DurationMs } from '../domain/time.ts';
 
@@ -20,4 +21,10 @@ export function policyOf(app: Pick<App, 'config'>, client: Client | undefined): 
     refreshTokenTtl: client?.policy.refreshTokenTtl ?? tokens.refreshTokenTtl,
     maxSessions: client?.policy.maxSessions ?? null,
   };
+}
+
+/** The idle limit in force for the families of each client. */
+export async function idleTimeouts(app: App): Promise<(client: ClientId) => DurationMs | null> {
+  const { byId } = await app.clients.current();
+  return (client) => policyOf(app, byId.get(client)).idleTimeout;
 }

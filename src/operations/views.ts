@@ -59,6 +59,8 @@ export const timelineView = (entry: TimelineEntry) => ({
   user_agent: entry.userAgent,
 });
 
+export type TimelineView = ReturnType<typeof timelineView>;
+
 export const keyView = (key: SigningKey) => ({
   kid: key.kid,
   ring: key.ring,
@@ -69,7 +71,8 @@ export const keyView = (key: SigningKey) => ({
   retires_at: timeOrNull(key.retiresAt),
 });
 
-const durationOrNull = (duration: DurationMs | null): string | null => (duration === null ? null : formatDuration(duration));
+const durationOrNull = (duration: DurationMs | null): string | null =>
+  duration === null ? null : formatDuration(duration);
 
 export const clientView = (client: Client) => ({
   client_id: client.id,
@@ -101,3 +104,4 @@ export const eventView = (event: RecordedEvent) => ({
   timestamp: toRfc3339(event.timestamp),
   data: event.data,
 });
+export type EventView = ReturnType<typeof eventView>;

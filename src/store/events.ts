@@ -1,7 +1,9 @@
 /** The event log, written in the transaction of the change it tells of: only a `Tx` can record, so none is lost and none invented. */
+import type { Selectable } from 'kysely';
 import type { EventId, FamilyId, Subject } from '../domain/ids.ts';
 import type { SecurityEvent, SecurityEventType } from '../domain/security-event.ts';
 import type { EpochMs } from '../domain/time.ts';
+import type { EventRow } from './schema.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
 export interface RecordedEvent {
@@ -50,17 +52,40 @@ export interface EventFilter {
   readonly limit: number;
 }
 
+const eventOf = (row: Selectable<EventRow>): RecordedEvent => ({
+  number: row.number,
+  id: row.id,
+  type: row.type,
+  timestamp: row.timestamp,
+  data: JSON.parse(row.data) as Record<string, unknown>,
+});
+
 /** Oldest first. */
 export async function listEvents(db: Reader, filter: EventFilter): Promise<RecordedEvent[]> {
   let query = db.sql.selectFrom('events').selectAll().orderBy('number').limit(filter.limit);
   if (filter.after !== undefined) query = query.where('number', '>', filter.after);
   if (filter.type !== undefined) query = query.where('type', '=', filter.type);
   if (filter.familyId !== undefined) query = query.where('family_id', '=', filter.familyId);
-  return (await query.execute()).map((row) => ({
-    number: row.number,
-    id: row.id,
-    type: row.type,
-    timestamp: row.timestamp,
-    data: JSON.parse(row.data) as Record<string, unknown>,
-  }));
+  return (await query.execute()).map(eventOf);
+}
+
+/** The newest `limit` events, the oldest of them first. */
+export async function listLatestEvents(
+  db: Reader,
+  type: SecurityEventType | undefined,
+  limit: number,
+): Promise<RecordedEvent[]> {
+  let query = db.sql.selectFrom('events').selectAll().orderBy('number', 'desc').limit(limit);
+  if (type !== undefined) query = query.where('type', '=', type);
+  return (await query.execute()).map(eventOf).reverse();
+}
+
+/** The number of the newest event; 0 when there is none. */
+export async function latestEventNumber(db: Reader): Promise<number> {
+  const row = await db.sql.selectFrom('events').select('number').orderBy('number', 'desc').limit(1).executeTakeFirst();
+  return row?.number ?? 0;
+}
+
+export async function findEventNumber(db: Reader, id: EventId): Promise<number | undefined> {
+  return (await db.sql.selectFrom('events').select('number').where('id', '=', id).executeTakeFirst())?.number;
 }

@@ -27,7 +27,12 @@ export interface FamilyFilter {
 }
 
 /** Newest first, by id. */
-export async function listFamilies(db: Reader, filter: FamilyFilter, idle: IdleLimits, now: EpochMs): Promise<TokenFamily[]> {
+export async function listFamilies(
+  db: Reader,
+  filter: FamilyFilter,
+  idle: IdleLimits,
+  now: EpochMs,
+): Promise<TokenFamily[]> {
   let query = db.sql.selectFrom('token_families').selectAll().orderBy('id', 'desc').limit(filter.limit);
   if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject);
   if (filter.client !== undefined) query = query.where('client_id', '=', filter.client);
@@ -43,7 +48,18 @@ export async function listFamilies(db: Reader, filter: FamilyFilter, idle: IdleL
       const byServer =
         idle.server === null
           ? []
-          : [limits.length === 0 ? isIdleSince(idle.server) : eb.and([eb('client_id', 'not in', limits.map(([id]) => id)), isIdleSince(idle.server)])];
+          : [
+              limits.length === 0
+                ? isIdleSince(idle.server)
+                : eb.and([
+                    eb(
+                      'client_id',
+                      'not in',
+                      limits.map(([id]) => id),
+                    ),
+                    isIdleSince(idle.server),
+                  ]),
+            ];
       const isExpired = eb.or([
         eb('expires_at', '<=', now),
         ...limits.map(([id, limit]) => eb.and([eb('client_id', '=', id), isIdleSince(limit)])),
@@ -56,7 +72,12 @@ export async function listFamilies(db: Reader, filter: FamilyFilter, idle: IdleL
 }
 
 /** The families whose ids begin and end like a short form, at most `limit`. */
-export async function findFamiliesByShortId(db: Reader, start: string, end: string, limit: number): Promise<TokenFamily[]> {
+export async function findFamiliesByShortId(
+  db: Reader,
+  start: string,
+  end: string,
+  limit: number,
+): Promise<TokenFamily[]> {
   const rows = await db.sql
     .selectFrom('token_families')
     .selectAll()

@@ -190,7 +190,12 @@ export async function countRevocable(db: Reader, which: FamilySelector, now: Epo
   return Number(row?.count ?? 0);
 }
 
-export async function sampleRevocable(db: Reader, which: FamilySelector, now: EpochMs, limit: number): Promise<TokenFamily[]> {
+export async function sampleRevocable(
+  db: Reader,
+  which: FamilySelector,
+  now: EpochMs,
+  limit: number,
+): Promise<TokenFamily[]> {
   const rows = await revocable(db, which, now).selectAll().orderBy('id', 'desc').limit(limit).execute();
   return rows.map(familyOf);
 }

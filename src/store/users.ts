@@ -39,7 +39,11 @@ export async function findUserBySubject(db: Reader, subject: Subject): Promise<U
 }
 
 /** @param after canonical name of the last one seen */
-export async function listUsers(db: Reader, limit: number, after?: string): Promise<(User & { readonly username: string })[]> {
+export async function listUsers(
+  db: Reader,
+  limit: number,
+  after?: string,
+): Promise<(User & { readonly username: string })[]> {
   let query = db.sql.selectFrom('users').selectAll().orderBy('username').limit(limit);
   if (after !== undefined) query = query.where('username', '>', after);
   return (await query.execute()).map((row) => ({ ...userOf(row), username: row.username }));
@@ -66,10 +70,19 @@ export async function insertUser(
   return Number(result.numInsertedOrUpdatedRows) === 1;
 }
 
-export async function setPasswordHash(tx: Tx, subject: Subject, passwordHash: string, changedAt?: EpochMs): Promise<void> {
+export async function setPasswordHash(
+  tx: Tx,
+  subject: Subject,
+  passwordHash: string,
+  changedAt?: EpochMs,
+): Promise<void> {
   await tx.sql
     .updateTable('users')
-    .set(changedAt === undefined ? { password_hash: passwordHash } : { password_hash: passwordHash, password_changed_at: changedAt })
+    .set(
+      changedAt === undefined
+        ? { password_hash: passwordHash }
+        : { password_hash: passwordHash, password_changed_at: changedAt },
+    )
     .where('subject', '=', subject)
     .execute();
 }
@@ -117,6 +130,10 @@ export async function findUsersByShortSubject(db: Reader, start: string, end: st
 /** The names of these subjects, as far as they are known. */
 export async function listUserNames(db: Reader, subjects: readonly Subject[]): Promise<ReadonlyMap<Subject, string>> {
   if (subjects.length === 0) return new Map();
-  const rows = await db.sql.selectFrom('users').select(['subject', 'name']).where('subject', 'in', [...subjects]).execute();
+  const rows = await db.sql
+    .selectFrom('users')
+    .select(['subject', 'name'])
+    .where('subject', 'in', [...subjects])
+    .execute();
   return new Map(rows.map((row) => [row.subject, row.name]));
 }
