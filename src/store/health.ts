@@ -1,0 +1,128 @@
+/** What a database says about itself, for `doctor`: whether it keeps what it has confirmed, and whether it is whole. */
+import type { KeyId } from '../domain/ids.ts';
+import { type EpochMs, epochMs } from '../domain/time.ts';
+import type { PostgresStore } from './postgres.ts';
+import type { SqliteStore } from './sqlite.ts';
+import type { Reader } from './store.ts';
+
+export interface SqliteHealth {
+  readonly version: string;
+  readonly journalMode: string;
+  /** What `PRAGMA quick_check` found; empty when the file is whole. */
+  readonly damage: readonly string[];
+}
+
+/** Faults that are named; a damaged file has one or thousands. */
+const DAMAGE = 5;
+
+/** Reads the whole file: seconds for gigabytes. @throws Refusal temporarily_unavailable */
+export function sqliteHealth(store: SqliteStore): Promise<SqliteHealth> {
+  return store.read(async (db) => {
+    const findings = await column(db, `pragma quick_check(${DAMAGE})`);
+    return {
+      version: (await column(db, 'select sqlite_version()'))[0] ?? '',
+      journalMode: (await column(db, 'pragma journal_mode'))[0] ?? '',
+      damage: findings.filter((finding) => finding !== 'ok'),
+    };
+  });
+}
+
+/** Whether this process may write: takes the write lock, changes nothing. @throws Refusal temporarily_unavailable */
+export const tryWriteLock = (store: SqliteStore): Promise<void> => store.write(async () => undefined);
+
+async function column(db: Reader, sql: string): Promise<string[]> {
+  const { rows } = await db.connection.execute(sql, []);
+  return (rows as readonly Record<string, unknown>[]).map((row) => String(Object.values(row)[0]));
+}
+
+export interface PostgresHealth {
+  readonly version: string;
+  readonly fsync: string;
+  readonly synchronousCommit: string;
+  /** `synchronous_standby_names`; empty when a commit waits for no standby. */
+  readonly synchronousStandbys: string;
+  /** Servers that follow this one now. */
+  readonly standbys: number;
+  /** This is a standby itself. */
+  readonly isStandby: boolean;
+  /** Tables that this user may not change. */
+  readonly readOnlyTables: readonly string[];
+  readonly now: EpochMs;
+}
+
+const HEALTH = `
+select current_setting('server_version') as version, current_setting('fsync') as fsync,
+  current_setting('synchronous_commit') as synchronous_commit,
+  current_setting('synchronous_standby_names') as synchronous_standbys,
+  (select count(*)::int from pg_stat_replication) as standbys, pg_is_in_recovery() as is_standby,
+  floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
+
+const READ_ONLY = `
+select tablename as name from pg_tables
+where schemaname = any(current_schemas(false)) and tablename = any($1::text[])
+  and not (has_table_privilege(format('%I.%I', schemaname, tablename), 'insert')
+    and has_table_privilege(format('%I.%I', schemaname, tablename), 'update'))
+order by tablename`;
+
+const WRITTEN = [
+  'token_families',
+  'refresh_tokens',
+  'signing_keys',
+  'clients',
+  'users',
+  'revocations',
+  'events',
+  'settings',
+];
+
+interface HealthRow {
+  readonly version: string;
+  readonly fsync: string;
+  readonly synchronous_commit: string;
+  readonly synchronous_standbys: string;
+  readonly standbys: number;
+  readonly is_standby: boolean;
+  readonly now: number;
+}
+
+/** @throws Refusal temporarily_unavailable */
+export function postgresHealth(store: PostgresStore): Promise<PostgresHealth> {
+  return store.read(async (db) => {
+    const tables = (await db.connection.execute(READ_ONLY, [WRITTEN])).rows as readonly { readonly name: string }[];
+    const [row] = (await db.connection.execute(HEALTH, [])).rows as readonly HealthRow[];
+    if (row === undefined) throw new Error('Postgres said nothing about itself');
+    return {
+      version: row.version,
+      fsync: row.fsync,
+      synchronousCommit: row.synchronous_commit,
+      synchronousStandbys: row.synchronous_standbys,
+      standbys: row.standbys,
+      isStandby: row.is_standby,
+      readOnlyTables: tables.map(({ name }) => name),
+      now: epochMs(row.now),
+    };
+  });
+}
+
+/** The keys that current refresh tokens are signed by. Reads an index from end to end. */
+export async function listKeysInUse(db: Reader): Promise<readonly KeyId[]> {
+  return (await db.sql.selectFrom('token_families').select('kid').distinct().execute()).map((row) => row.kid);
+}
+
+/** When the youngest thing in the database was made; null when there is nothing. */
+export async function youngestTime(db: Reader): Promise<EpochMs | null> {
+  const event = await db.sql
+    .selectFrom('events')
+    .select('timestamp')
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const family = await db.sql
+    .selectFrom('token_families')
+    .select('created_at')
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const times = [event?.timestamp, family?.created_at].filter((time) => time !== undefined);
+  return times.length === 0 ? null : epochMs(Math.max(...times));
+}
