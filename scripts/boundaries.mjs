@@ -52,7 +52,8 @@ const FENCES = [
   {
     files: 'src/http/',
     inside: ['src/http/', 'src/operations/', 'src/domain/', 'src/app.ts', ...SHARED, VERSION],
-    libraries: ['hono', '@hono/node-server', 'zod'],
+    typesOf: ['src/config/config.ts'],
+    libraries: ['zod'],
     builtins: ['events', 'http', 'net', 'stream', 'timers/promises'],
   },
   {
@@ -79,7 +80,7 @@ const FENCES = [
       'src/config/',
       'src/operations/',
       'src/domain/',
-      'src/http/server.ts',
+      'src/http/start.ts',
       'src/worker/',
       ...SHARED,
       VERSION,

@@ -7,7 +7,7 @@ import type { KeyRing } from './crypto/key-ring.ts';
 import type { MasterKey } from './crypto/master-key.ts';
 import { makePasswordHasher, type PasswordHasher } from './crypto/password.ts';
 import { type ClientTable, clientTable } from './domain/client.ts';
-import { type Clock, durationMs, epochMs, type DurationMs } from './domain/time.ts';
+import { type Clock, type DurationMs, durationMs, epochMs } from './domain/time.ts';
 import type { UserDirectory } from './domain/user-directory.ts';
 import { describeError, type Log } from './log.ts';
 import { loadKeyRing } from './operations/key-ring.ts';
@@ -89,7 +89,9 @@ export async function openApp(options: OpenOptions): Promise<App> {
   try {
     const instance = await prepareSchema(store, options.schema);
     const passwords = makePasswordHasher();
-    const master = once(() => openMasterKey({ source: config.masterKey, store, instance, mayCreate: options.schema === 'create' }));
+    const master = once(() =>
+      openMasterKey({ source: config.masterKey, store, instance, mayCreate: options.schema === 'create' }),
+    );
     const monotonic = (): number => clock.monotonic();
     return {
       config,
@@ -100,12 +102,17 @@ export async function openApp(options: OpenOptions): Promise<App> {
       passwords,
       users: localDirectory(store, passwords),
       clients: makeSnapshot(async () => clientTable(await store.read(listClients)), SNAPSHOT_AGE, monotonic),
-      keys: makeSnapshot(async (previous) => loadKeyRing(store, await master(), instance, previous), SNAPSHOT_AGE, monotonic),
+      keys: makeSnapshot(
+        async (previous) => loadKeyRing(store, await master(), instance, previous),
+        SNAPSHOT_AGE,
+        monotonic,
+      ),
       master,
       instance,
       issued: makeAccessTokenMemory(),
       isLive: livenessCheck(store),
-      rotateAtOnce: store.dialect === 'postgres' ? rotateAtOnce(store, () => (databaseClock ? null : clock.now())) : undefined,
+      rotateAtOnce:
+        store.dialect === 'postgres' ? rotateAtOnce(store, () => (databaseClock ? null : clock.now())) : undefined,
     };
   } catch (error) {
     await store.close();
@@ -148,9 +155,13 @@ async function prepareSchema(store: SqliteStore | PostgresStore, schema: OpenOpt
   const status = await schemaStatus(store);
   if (status.pending.length > 0 && schema !== 'any') {
     if (schema !== 'create' || store.dialect !== 'sqlite') {
-      throw new Refusal('schema_behind', `The database ${store.label} has schema ${status.current}, this program needs ${status.latest}.`, {
-        remedy: 'auth-server migrate up',
-      });
+      throw new Refusal(
+        'schema_behind',
+        `The database ${store.label} has schema ${status.current}, this program needs ${status.latest}.`,
+        {
+          remedy: 'auth-server migrate up',
+        },
+      );
     }
     await migrateUp(store);
   }

@@ -68,7 +68,14 @@ export function makeLog(options: LogOptions): Log {
 /** What the log may say of an unforeseen error: its kind, code and place, never a value that a driver put in its message. */
 export function describeError(error: unknown): LogFields {
   if (!(error instanceof Error)) return { error: typeof error };
-  const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? error.code : undefined;
+  const code =
+    'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? error.code : undefined;
   const cause = error.cause instanceof Error ? `${error.cause.name}: ${error.cause.message}` : undefined;
-  return { error: error.name, code, reason: error.message, cause, stack: error.stack?.split('\n').slice(1, 6).join(' | ') };
+  return {
+    error: error.name,
+    code,
+    reason: error.message,
+    cause,
+    stack: error.stack?.split('\n').slice(1, 6).join(' | '),
+  };
 }

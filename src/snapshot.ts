@@ -14,7 +14,11 @@ export interface Snapshot<T> {
 }
 
 /** @param monotonic milliseconds that never step back */
-export function makeSnapshot<T>(load: (previous: T | undefined) => Promise<T>, maxAge: number, monotonic: () => number): Snapshot<T> {
+export function makeSnapshot<T>(
+  load: (previous: T | undefined) => Promise<T>,
+  maxAge: number,
+  monotonic: () => number,
+): Snapshot<T> {
   let held: { readonly value: T; readonly at: number } | undefined;
   let loading: Promise<T> | undefined;
 

@@ -1,5 +1,15 @@
 /** Access tokens (RFC 9068): made for a family, and read as strictly as they were made. */
-import { type ClientId, type FamilyId, type KeyId, parseClientId, parseFamilyId, parseSubject, parseTokenId, type Subject, type TokenId } from '../domain/ids.ts';
+import {
+  type ClientId,
+  type FamilyId,
+  type KeyId,
+  parseClientId,
+  parseFamilyId,
+  parseSubject,
+  parseTokenId,
+  type Subject,
+  type TokenId,
+} from '../domain/ids.ts';
 import type { AccessTokenString } from '../domain/secret.ts';
 import { type EpochMs, type EpochSeconds, toSeconds } from '../domain/time.ts';
 import type { Claims } from '../domain/user-directory.ts';
@@ -39,7 +49,12 @@ export function signAccessToken(claims: AccessTokenClaims, extra: Claims, key: A
  * Spelling, header, signature, then claims (`iss` exact; `iat` is not judged). Audience, key state and revocation are the
  * caller's to judge: they depend on who asks, and on when.
  */
-export function readAccessToken(token: string, ring: KeyRing, issuer: string, now: EpochMs): TokenReading<GenuineAccessToken> {
+export function readAccessToken(
+  token: string,
+  ring: KeyRing,
+  issuer: string,
+  now: EpochMs,
+): TokenReading<GenuineAccessToken> {
   const genuine = readGenuine(token, ring, issuer);
   if (genuine === undefined) return { kind: 'malformed' };
   return { kind: isExpired(genuine, now) ? 'expired' : 'valid', claims: genuine };

@@ -54,7 +54,9 @@ function decodeSignature(text: string): Buffer | undefined {
 export function decodePayload(payload: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }
@@ -77,7 +79,12 @@ export function verifyAsymmetric(parts: CompactParts, alg: SigningAlgorithm, key
   const signature = decodeSignature(parts.signature);
   if (signature === undefined || signature.length !== ASYMMETRIC[alg].length) return false;
   const data = Buffer.from(parts.signed);
-  return verifyOnce(ASYMMETRIC[alg].digest, data, alg === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' } : key, signature);
+  return verifyOnce(
+    ASYMMETRIC[alg].digest,
+    data,
+    alg === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' } : key,
+    signature,
+  );
 }
 
 const hmac = (signed: string, key: KeyObject): Buffer => createHmac('sha256', key).update(signed).digest();

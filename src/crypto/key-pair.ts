@@ -1,5 +1,14 @@
 /** Making keys, and reading them from and into the form in which they are stored. */
-import { createHash, createPrivateKey, createPublicKey, createSecretKey, generateKeyPair, type KeyObject, randomBytes, type webcrypto } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  type webcrypto,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 import type { KeyId } from '../domain/ids.ts';
 import type { SigningAlgorithm } from '../domain/signing-key.ts';
@@ -38,7 +47,12 @@ function keyPair(alg: SigningAlgorithm): Promise<{ publicKey: KeyObject; private
 /** A fresh key pair, or a fresh HS256 secret of 256 bits (RFC 7518 §3.2) with a random `kid`. */
 export async function makeKey(alg: SigningAlgorithm | 'HS256'): Promise<NewKey> {
   if (alg === 'HS256') {
-    return { kid: randomBytes(16).toString('base64url') as KeyId, alg, publicJwk: null, material: randomBytes(32).toString('base64url') };
+    return {
+      kid: randomBytes(16).toString('base64url') as KeyId,
+      alg,
+      publicJwk: null,
+      material: randomBytes(32).toString('base64url'),
+    };
   }
   const { publicKey, privateKey } = await keyPair(alg);
   const publicJwk = { ...publicKey.export({ format: 'jwk' }) };

@@ -53,26 +53,28 @@ export interface KeyRing {
 
 const PUBLISHED: ReadonlySet<KeyState> = new Set(['next', 'active', 'retiring']);
 
-export function makeKeyRing(
-  access: readonly AccessKey[],
-  activeAccess: ActiveAccessKey,
-  refresh: readonly RefreshKey[],
-  activeRefresh: RefreshKey,
-  unreadable: readonly KeyId[],
-): KeyRing {
+export interface OpenKeys {
+  readonly access: readonly AccessKey[];
+  readonly activeAccess: ActiveAccessKey;
+  readonly refresh: readonly RefreshKey[];
+  readonly activeRefresh: RefreshKey;
+  readonly unreadable: readonly KeyId[];
+}
+
+export function makeKeyRing(keys: OpenKeys): KeyRing {
   return {
     access: {
-      active: activeAccess,
-      byHeader: new Map(access.map((key) => [key.header, key])),
-      byId: new Map(access.map((key) => [key.kid, key])),
+      active: keys.activeAccess,
+      byHeader: new Map(keys.access.map((key) => [key.header, key])),
+      byId: new Map(keys.access.map((key) => [key.kid, key])),
     },
     refresh: {
-      active: activeRefresh,
-      byHeader: new Map(refresh.map((key) => [key.header, key])),
-      byId: new Map(refresh.map((key) => [key.kid, key])),
+      active: keys.activeRefresh,
+      byHeader: new Map(keys.refresh.map((key) => [key.header, key])),
+      byId: new Map(keys.refresh.map((key) => [key.kid, key])),
     },
-    jwks: publish(access),
-    unreadable,
+    jwks: publish(keys.access),
+    unreadable: keys.unreadable,
   };
 }
 

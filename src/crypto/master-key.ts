@@ -2,7 +2,16 @@
  * The master key: the one secret that is not in the database. It seals the private halves of all signing keys with
  * AES-256-GCM, each bound to its purpose, its key id and this instance, so that rows cannot be swapped.
  */
-import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import type { Sha256 } from '../domain/ids.ts';
 
@@ -64,7 +73,8 @@ export function readMasterKeyFile(path: string): MasterKeyFile {
   }
 }
 
-const boundTo = (context: SealContext): Buffer => Buffer.from(JSON.stringify([context.purpose, context.id, context.instance]));
+const boundTo = (context: SealContext): Buffer =>
+  Buffer.from(JSON.stringify([context.purpose, context.id, context.instance]));
 
 /** `v1.<master key id>.<nonce>.<ciphertext and tag>` */
 export function seal(master: MasterKey, plain: string, context: SealContext): string {
@@ -81,7 +91,9 @@ export function unseal(master: MasterKey, text: string, context: SealContext): s
   const sealed = Buffer.from(body, 'base64url');
   if (sealed.length < 16) return undefined;
   try {
-    const decipher = createDecipheriv('aes-256-gcm', master.key, Buffer.from(nonce, 'base64url')).setAAD(boundTo(context));
+    const decipher = createDecipheriv('aes-256-gcm', master.key, Buffer.from(nonce, 'base64url')).setAAD(
+      boundTo(context),
+    );
     decipher.setAuthTag(sealed.subarray(-16));
     return Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]).toString('utf8');
   } catch {

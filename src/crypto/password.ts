@@ -22,7 +22,10 @@ export interface PasswordHasher {
    * Takes the same time whatever `stored` is: without one a hash is computed all the same.
    * @throws Refusal overloaded
    */
-  verify(password: Secret, stored: string | undefined): Promise<{ readonly matches: boolean; readonly isOutdated: boolean }>;
+  verify(
+    password: Secret,
+    stored: string | undefined,
+  ): Promise<{ readonly matches: boolean; readonly isOutdated: boolean }>;
   /** How many hashes wait. */
   queued(): number;
   close(): Promise<void>;
@@ -63,7 +66,9 @@ const format = (salt: Uint8Array, tag: Uint8Array): string =>
   `$argon2id$v=19$m=${PARAMETERS.memory},t=${PARAMETERS.passes},p=${PARAMETERS.parallelism}$${base64(salt)}$${base64(tag)}`;
 
 const isCurrent = (stored: Parsed): boolean =>
-  stored.memory === PARAMETERS.memory && stored.passes === PARAMETERS.passes && stored.parallelism === PARAMETERS.parallelism;
+  stored.memory === PARAMETERS.memory &&
+  stored.passes === PARAMETERS.passes &&
+  stored.parallelism === PARAMETERS.parallelism;
 
 /** Plain text, because a packed program has one file: the worker needs nothing but built-ins. */
 const WORKER = `
@@ -122,7 +127,9 @@ export function makePasswordHasher(): PasswordHasher {
 
   function derive(password: Secret, salt: Uint8Array, parameters: Parameters): Promise<Buffer> {
     if (jobs.size >= QUEUE_LIMIT) {
-      throw new Refusal('overloaded', 'Too many logins at once; try again in a moment.', { retryAfter: 1_000 as DurationMs });
+      throw new Refusal('overloaded', 'Too many logins at once; try again in a moment.', {
+        retryAfter: 1_000 as DurationMs,
+      });
     }
     worker ??= start();
     worker.ref();
@@ -130,7 +137,15 @@ export function makePasswordHasher(): PasswordHasher {
     const { memory, passes, parallelism, tagLength } = parameters;
     return new Promise((resolve, reject) => {
       jobs.set(id, { resolve, reject });
-      worker?.postMessage({ id, message: Buffer.from(password.reveal()), nonce: salt, memory, passes, parallelism, tagLength });
+      worker?.postMessage({
+        id,
+        message: Buffer.from(password.reveal()),
+        nonce: salt,
+        memory,
+        passes,
+        parallelism,
+        tagLength,
+      });
     });
   }
 

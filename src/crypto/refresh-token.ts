@@ -2,7 +2,18 @@
  * A refresh token is a function of its family row: nothing secret is stored, and a replay is the same row encoded again,
  * byte for byte, by every release (a known-answer test guards the spelling).
  */
-import { type ClientId, type FamilyId, type Generation, parseClientId, parseFamilyId, parseGeneration, parseSubject, parseTokenId, type Subject, type TokenId } from '../domain/ids.ts';
+import {
+  type ClientId,
+  type FamilyId,
+  type Generation,
+  parseClientId,
+  parseFamilyId,
+  parseGeneration,
+  parseSubject,
+  parseTokenId,
+  type Subject,
+  type TokenId,
+} from '../domain/ids.ts';
 import type { RefreshTokenString } from '../domain/secret.ts';
 import { type EpochMs, type EpochSeconds, toSeconds } from '../domain/time.ts';
 import type { TokenFamily } from '../domain/token-family.ts';
@@ -37,7 +48,12 @@ export function encodeRefreshToken(family: TokenFamily, key: RefreshKey, issuer:
   return `${signed}.${signHmac(signed, key.secret)}` as RefreshTokenString;
 }
 
-export function readRefreshToken(token: string, ring: KeyRing, issuer: string, now: EpochMs): TokenReading<RefreshTokenClaims> {
+export function readRefreshToken(
+  token: string,
+  ring: KeyRing,
+  issuer: string,
+  now: EpochMs,
+): TokenReading<RefreshTokenClaims> {
   const parts = splitCompact(token);
   const key = parts === undefined ? undefined : ring.refresh.byHeader.get(parts.header);
   if (parts === undefined || key === undefined || !verifyHmac(parts, key.secret)) return { kind: 'malformed' };
@@ -47,8 +63,12 @@ export function readRefreshToken(token: string, ring: KeyRing, issuer: string, n
 }
 
 /** Required claims are required: a missing one refuses, it is never skipped. */
-function claimsOf(payload: Readonly<Record<string, unknown>> | undefined, issuer: string): RefreshTokenClaims | undefined {
-  if (payload === undefined || payload.iss !== issuer || payload.aud !== issuer || !Number.isSafeInteger(payload.iat)) return undefined;
+function claimsOf(
+  payload: Readonly<Record<string, unknown>> | undefined,
+  issuer: string,
+): RefreshTokenClaims | undefined {
+  if (payload === undefined || payload.iss !== issuer || payload.aud !== issuer || !Number.isSafeInteger(payload.iat))
+    return undefined;
   const sub = parseSubject(payload.sub);
   const clientId = parseClientId(payload.client_id);
   const jti = parseTokenId(payload.jti);

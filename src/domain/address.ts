@@ -32,7 +32,10 @@ export function canonicalAddress(address: string): string {
   const ipv4 = mappedIpv4(groups);
   if (ipv4 !== undefined) return ipv4;
   const text = groups.map((group) => group.toString(16)).join(':');
-  const longest = (text.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? []).reduce((best, run) => (run.length > best.length ? run : best), '');
+  const longest = (text.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? []).reduce(
+    (best, run) => (run.length > best.length ? run : best),
+    '',
+  );
   return longest === '' ? text : text.replace(longest, '::').replace(':::', '::');
 }
 

@@ -36,8 +36,7 @@ export const isUuidv7 = (value: unknown): value is string => isString(value) && 
 export const parseFamilyId = (value: unknown): FamilyId | undefined =>
   isUuidv7(value) ? (value as FamilyId) : undefined;
 
-export const parseTokenId = (value: unknown): TokenId | undefined =>
-  isUuidv7(value) ? (value as TokenId) : undefined;
+export const parseTokenId = (value: unknown): TokenId | undefined => (isUuidv7(value) ? (value as TokenId) : undefined);
 
 export const parseClientId = (value: unknown): ClientId | undefined =>
   isString(value) && CLIENT_ID.test(value) ? (value as ClientId) : undefined;

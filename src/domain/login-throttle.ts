@@ -16,7 +16,11 @@ export type ThrottleDecision =
   | { readonly kind: 'admitted' }
   | { readonly kind: 'throttled'; readonly retryAfter: DurationMs };
 
-export function decideThrottle(count: FailureCount | undefined, policy: ThrottlePolicy, now: EpochMs): ThrottleDecision {
+export function decideThrottle(
+  count: FailureCount | undefined,
+  policy: ThrottlePolicy,
+  now: EpochMs,
+): ThrottleDecision {
   const current = inWindow(count, policy, now);
   if (current === undefined || current.failures < policy.maxFailures) return { kind: 'admitted' };
   return { kind: 'throttled', retryAfter: (after(current.since, policy.window) - now) as DurationMs };

@@ -4,10 +4,10 @@
 const UNPRINTABLE =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
-const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+const visible = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Each unprintable character becomes a visible escape: `\u001b`. */
-export const printable = (text: string): string => text.replace(UNPRINTABLE, escape);
+export const printable = (text: string): string => text.replace(UNPRINTABLE, visible);
 
 /** Whether `printable` would leave the text as it is. */
 export const isPrintable = (text: string): boolean => text.search(UNPRINTABLE) === -1;

@@ -51,7 +51,10 @@ export type RotationDecision =
   | { readonly kind: 'rolled_back' }
   | { readonly kind: 'reject'; readonly reason: 'unknown' | 'revoked' | 'expired' | 'mismatch' };
 
-const reject = (reason: 'unknown' | 'revoked' | 'expired' | 'mismatch'): RotationDecision => ({ kind: 'reject', reason });
+const reject = (reason: 'unknown' | 'revoked' | 'expired' | 'mismatch'): RotationDecision => ({
+  kind: 'reject',
+  reason,
+});
 
 /** Same inputs, same verdict; writes nothing and reads no clock. */
 export function decideRotation(
@@ -72,7 +75,8 @@ export function decideRotation(
   }
 
   // Judged last, so that no fault of the access token can hide a reuse.
-  if (presented.proof === 'bad' || (presented.proof === 'absent' && policy.requireAccessToken)) return reject('mismatch');
+  if (presented.proof === 'bad' || (presented.proof === 'absent' && policy.requireAccessToken))
+    return reject('mismatch');
   return isCurrent ? { kind: 'rotate' } : { kind: 'replay' };
 }
 

@@ -3,8 +3,8 @@
  * password; a username only as a keyed hash.
  */
 import type { ClientId, FamilyId, Generation, KeyId, Subject } from './ids.ts';
-import type { KeyRingName } from './signing-key.ts';
 import type { ReuseClass } from './rotation.ts';
+import type { KeyRingName } from './signing-key.ts';
 import type { RevocationCause } from './token-family.ts';
 
 interface OfFamily {
@@ -44,7 +44,10 @@ export type SecurityEvent =
           readonly last_user_agent: string | null;
         };
     }
-  | { readonly type: 'family.revoked'; readonly data: OfFamily & { readonly cause: RevocationCause; readonly note?: string } }
+  | {
+      readonly type: 'family.revoked';
+      readonly data: OfFamily & { readonly cause: RevocationCause; readonly note?: string };
+    }
   | {
       readonly type: 'families.revoked';
       readonly data: {

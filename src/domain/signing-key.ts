@@ -34,7 +34,12 @@ export interface KeyPolicy {
 }
 
 export type KeyChange =
-  | { readonly kind: 'create'; readonly ring: KeyRingName; readonly alg: SigningAlgorithm | 'HS256'; readonly state: 'next' | 'active' }
+  | {
+      readonly kind: 'create';
+      readonly ring: KeyRingName;
+      readonly alg: SigningAlgorithm | 'HS256';
+      readonly state: 'next' | 'active';
+    }
   | { readonly kind: 'move'; readonly kid: KeyId; readonly to: KeyState; readonly retiresAt: EpochMs | null }
   | { readonly kind: 'remove'; readonly kid: KeyId };
 
@@ -44,23 +49,38 @@ const algorithmOf = (ring: KeyRingName, policy: KeyPolicy): SigningAlgorithm | '
 /** How long a key is known after it last signed: the longest life of what it signed, and a day for clocks. */
 const remembered = (now: EpochMs, policy: KeyPolicy): EpochMs => after(now, policy.longestRefreshTokenTtl + DAY);
 
+/** One ring as the rules look at it. */
+interface Ring {
+  readonly name: KeyRingName;
+  readonly keys: readonly SigningKey[];
+  readonly active: SigningKey | undefined;
+  readonly next: SigningKey | undefined;
+}
+
+function ringOf(name: KeyRingName, all: readonly SigningKey[], without: ReadonlySet<KeyId> = new Set()): Ring {
+  const keys = all.filter((key) => key.ring === name);
+  const inState = (state: KeyState): SigningKey | undefined =>
+    keys.find((key) => key.state === state && !without.has(key.kid));
+  return { name, keys, active: inState('active'), next: inState('next') };
+}
+
+const createKey = (ring: Ring, state: 'next' | 'active', policy: KeyPolicy): KeyChange => ({
+  kind: 'create',
+  ring: ring.name,
+  alg: algorithmOf(ring.name, policy),
+  state,
+});
+
 /** Takes over: the next key signs from now on, the active one is kept for what it signed, a new one is published. */
-function handOver(
-  ring: KeyRingName,
-  next: SigningKey | undefined,
-  active: SigningKey | undefined,
-  now: EpochMs,
-  policy: KeyPolicy,
-): KeyChange[] {
-  const changes: KeyChange[] = [];
-  if (active !== undefined) changes.push(retire(active, now, policy));
-  changes.push(
+function handOver(ring: Ring, now: EpochMs, policy: KeyPolicy): KeyChange[] {
+  const { active, next } = ring;
+  return [
+    ...(active === undefined ? [] : [retire(active, now, policy)]),
     next === undefined
-      ? { kind: 'create', ring, alg: algorithmOf(ring, policy), state: 'active' }
+      ? createKey(ring, 'active', policy)
       : { kind: 'move', kid: next.kid, to: 'active', retiresAt: null },
-    { kind: 'create', ring, alg: algorithmOf(ring, policy), state: 'next' },
-  );
-  return changes;
+    createKey(ring, 'next', policy),
+  ];
 }
 
 const retire = (active: SigningKey, now: EpochMs, policy: KeyPolicy): KeyChange =>
@@ -70,82 +90,69 @@ const retire = (active: SigningKey, now: EpochMs, policy: KeyPolicy): KeyChange 
 
 /** What the schedule would do now with one ring. Idempotent: applied, it asks for nothing more until time has passed. */
 export function decideKeySchedule(
-  ring: KeyRingName,
+  name: KeyRingName,
   keys: readonly SigningKey[],
   now: EpochMs,
   policy: KeyPolicy,
 ): KeyChange[] {
-  const ours = keys.filter((key) => key.ring === ring);
-  const active = ours.find((key) => key.state === 'active');
-  const next = ours.find((key) => key.state === 'next');
-  const changes: KeyChange[] = [];
+  const ring = ringOf(name, keys);
+  return [...decideSuccession(ring, now, policy), ...ring.keys.flatMap((key) => decideRetirement(key, now, policy))];
+}
 
-  if (active === undefined) {
-    changes.push(...handOver(ring, next, undefined, now, policy));
-  } else if (next === undefined) {
-    changes.push({ kind: 'create', ring, alg: algorithmOf(ring, policy), state: 'next' });
-  } else if (next.alg !== algorithmOf(ring, policy)) {
-    // It never signed, so it can go; its replacement is published for its own time.
-    changes.push({ kind: 'remove', kid: next.kid }, { kind: 'create', ring, alg: algorithmOf(ring, policy), state: 'next' });
-  } else if (isRipe(next, now, policy) && isDue(active, now, policy)) {
-    changes.push(...handOver(ring, next, active, now, policy));
-  }
+function decideSuccession(ring: Ring, now: EpochMs, policy: KeyPolicy): KeyChange[] {
+  const { active, next } = ring;
+  if (active === undefined) return handOver(ring, now, policy);
+  if (next === undefined) return [createKey(ring, 'next', policy)];
+  // It never signed, so it can go; its replacement is published for its own time.
+  if (next.alg !== algorithmOf(ring.name, policy))
+    return [{ kind: 'remove', kid: next.kid }, createKey(ring, 'next', policy)];
+  return isRipe(next, now, policy) && isDue(active, now, policy) ? handOver(ring, now, policy) : [];
+}
 
-  for (const key of ours) {
-    if (key.retiresAt === null || key.retiresAt > now) continue;
-    if (key.state === 'retiring') {
-      changes.push({ kind: 'move', kid: key.kid, to: 'verify_only', retiresAt: remembered(key.retiresAt, policy) });
-    } else if (key.state === 'verify_only' || key.state === 'compromised') {
-      changes.push({ kind: 'remove', kid: key.kid });
-    }
+function decideRetirement(key: SigningKey, now: EpochMs, policy: KeyPolicy): KeyChange[] {
+  if (key.retiresAt === null || key.retiresAt > now) return [];
+  if (key.state === 'retiring') {
+    return [{ kind: 'move', kid: key.kid, to: 'verify_only', retiresAt: remembered(key.retiresAt, policy) }];
   }
-  return changes;
+  return key.state === 'verify_only' || key.state === 'compromised' ? [{ kind: 'remove', kid: key.kid }] : [];
 }
 
 const isDue = (active: SigningKey, now: EpochMs, policy: KeyPolicy): boolean =>
-  active.alg !== algorithmOf(active.ring, policy) || (active.activatedAt ?? active.createdAt) + policy.rotateEvery <= now;
+  active.alg !== algorithmOf(active.ring, policy) ||
+  (active.activatedAt ?? active.createdAt) + policy.rotateEvery <= now;
 
 /** Whether verifiers that cache the JWKS have had time to see the key. */
 export const isRipe = (next: SigningKey, now: EpochMs, policy: KeyPolicy): boolean =>
   next.createdAt + policy.publishAhead <= now;
 
 /** What a rotation by hand does, whatever the ages. */
-export function decideKeyRotation(
-  ring: KeyRingName,
+export const decideKeyRotation = (
+  name: KeyRingName,
   keys: readonly SigningKey[],
   now: EpochMs,
   policy: KeyPolicy,
-): KeyChange[] {
-  const ours = keys.filter((key) => key.ring === ring);
-  return handOver(
-    ring,
-    ours.find((key) => key.state === 'next'),
-    ours.find((key) => key.state === 'active'),
-    now,
-    policy,
-  );
-}
+): KeyChange[] => handOver(ringOf(name, keys), now, policy);
 
 /**
- * What declaring keys compromised does: they are never accepted again, and a fresh key signs at once. The `next` key is
+ * What declaring keys compromised does: they are never accepted again, and another key signs at once. The `next` key is
  * taken only when it is not itself declared compromised.
  */
 export function decideKeyCompromise(
-  ring: KeyRingName,
+  name: KeyRingName,
   keys: readonly SigningKey[],
-  compromised: ReadonlySet<KeyId>,
-  now: EpochMs,
+  { kids, now }: { readonly kids: ReadonlySet<KeyId>; readonly now: EpochMs },
   policy: KeyPolicy,
 ): KeyChange[] {
-  const ours = keys.filter((key) => key.ring === ring);
-  const changes: KeyChange[] = ours
-    .filter((key) => compromised.has(key.kid) && key.state !== 'compromised')
-    .map((key) => ({ kind: 'move', kid: key.kid, to: 'compromised', retiresAt: remembered(now, policy) }));
-  const next = ours.find((key) => key.state === 'next' && !compromised.has(key.kid));
-  const active = ours.find((key) => key.state === 'active' && !compromised.has(key.kid));
-  if (active === undefined) changes.push(...handOver(ring, next, undefined, now, policy));
-  else if (next === undefined) changes.push({ kind: 'create', ring, alg: algorithmOf(ring, policy), state: 'next' });
-  return changes;
+  const ring = ringOf(name, keys, kids);
+  const ended = ring.keys.filter((key) => kids.has(key.kid) && key.state !== 'compromised');
+  const changes: KeyChange[] = ended.map((key) => ({
+    kind: 'move',
+    kid: key.kid,
+    to: 'compromised',
+    retiresAt: remembered(now, policy),
+  }));
+  if (ring.active === undefined) return [...changes, ...handOver(ring, now, policy)];
+  return ring.next === undefined ? [...changes, createKey(ring, 'next', policy)] : changes;
 }
 
 /** How long a verifier may keep the published keys without asking again. */

@@ -40,7 +40,9 @@ export const canonicalUsername = (username: string): string =>
 
 /** Claims that the server itself writes; a directory can never set them. */
 const RESERVED = new Set(
-  'iss sub aud client_id iat nbf exp jti sid gen auth_time typ active reason scope cnf act token_type __proto__ constructor prototype'.split(' '),
+  'iss sub aud client_id iat nbf exp jti sid gen auth_time typ active reason scope cnf act token_type __proto__ constructor prototype'.split(
+    ' ',
+  ),
 );
 
 /** Only what `tokens.claims` names, and never a reserved name. */

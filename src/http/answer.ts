@@ -3,8 +3,8 @@
  * compile. Only `send` writes to a socket.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { HolderRejection } from '../operations/sessions.ts';
 import type { RefreshRejection } from '../operations/refresh.ts';
+import type { HolderRejection } from '../operations/sessions.ts';
 import { REFUSALS, type Refusal, type RefusalCode } from '../refusal.ts';
 
 export interface Answer {
@@ -28,7 +28,8 @@ export const json = (status: number, value: unknown, headers: Readonly<Record<st
 export const noContent = (headers: Readonly<Record<string, string>> = NO_STORE): Answer => ({ status: 204, headers });
 
 /** `Basic` where clients authenticate; never for a user or a browser, whose user agent would ask for a password. */
-const challengeOf = (code: RefusalCode): string => (code === 'invalid_client' ? 'Basic realm="auth-server", charset="UTF-8"' : 'Bearer realm="auth-server"');
+const challengeOf = (code: RefusalCode): string =>
+  code === 'invalid_client' ? 'Basic realm="auth-server", charset="UTF-8"' : 'Bearer realm="auth-server"';
 
 /** Whole seconds, never 0: a caller that waits no time at all would only add to the trouble (RFC 9110 §10.2.3). */
 export const retryAfter = (durationMs: number): string => String(Math.max(1, Math.ceil(durationMs / 1_000)));
@@ -67,7 +68,12 @@ export const invalidGrant = (reason: RefreshRejection | HolderRejection): Answer
   errorAnswer('invalid_grant', GRANT_REJECTIONS[reason], { reason });
 
 /** Of every answer, besides its own. */
-export function send(incoming: IncomingMessage, outgoing: ServerResponse, answer: Answer, common: Readonly<Record<string, string>>): void {
+export function send(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  answer: Answer,
+  common: Readonly<Record<string, string>>,
+): void {
   if (outgoing.headersSent || outgoing.destroyed) return;
   const { status, body = '', headers } = answer;
   const length = status === 204 || status === 304 ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };

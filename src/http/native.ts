@@ -1,14 +1,14 @@
 /** The native endpoints that users' programs call: login, refresh, logout, sessions (contract §3). */
 import type { App } from '../app.ts';
+import type { FamilyId } from '../domain/ids.ts';
 import { shortId } from '../domain/ids.ts';
-import { login, LoginBody } from '../operations/login.ts';
-import { refresh, RefreshBody, type RefreshOutcome } from '../operations/refresh.ts';
-import { listSessions, LogoutBody, type LogoutScope, logout, SessionsBody } from '../operations/sessions.ts';
+import { LoginBody, login } from '../operations/login.ts';
+import { RefreshBody, type RefreshOutcome, refresh } from '../operations/refresh.ts';
+import { LogoutBody, type LogoutScope, listSessions, logout, SessionsBody } from '../operations/sessions.ts';
 import { sessionView, tokenPairView } from '../operations/views.ts';
 import { type Answer, errorAnswer, invalidGrant, json, noContent, retryAfter } from './answer.ts';
 import { basicCredentials } from './client-auth.ts';
 import { type HttpRequest, jsonBody, requestKeyOf } from './request.ts';
-import type { FamilyId } from '../domain/ids.ts';
 
 export async function postLogin(app: App, request: HttpRequest): Promise<Answer> {
   const body = await jsonBody(request, LoginBody);
@@ -22,7 +22,11 @@ export async function postLogin(app: App, request: HttpRequest): Promise<Answer>
   });
   switch (outcome.kind) {
     case 'issued':
-      app.log.info('login 200', { sid: shortId(outcome.pair.sessionId), ip: request.origin.ip, request_id: request.id });
+      app.log.info('login 200', {
+        sid: shortId(outcome.pair.sessionId),
+        ip: request.origin.ip,
+        request_id: request.id,
+      });
       return json(200, tokenPairView(outcome.pair));
     case 'rejected':
       app.log.info('login 401', { ip: request.origin.ip, request_id: request.id });
@@ -51,7 +55,12 @@ export async function postRefresh(app: App, request: HttpRequest): Promise<Answe
 /** A refused refresh is worth a line when a real session stands behind it; junk is not. */
 export function logRefresh(app: App, request: HttpRequest, outcome: RefreshOutcome): void {
   if (outcome.kind === 'issued') {
-    if (app.log.enabled('debug')) app.log.debug('refresh 200', { sid: shortId(outcome.pair.sessionId), replayed: outcome.replayed, request_id: request.id });
+    if (app.log.enabled('debug'))
+      app.log.debug('refresh 200', {
+        sid: shortId(outcome.pair.sessionId),
+        replayed: outcome.replayed,
+        request_id: request.id,
+      });
     return;
   }
   const { about } = outcome;
@@ -67,7 +76,11 @@ export function logRefresh(app: App, request: HttpRequest, outcome: RefreshOutco
   else app.log.debug(`refresh 401 ${outcome.reason}`, fields);
 }
 
-function scopeOf(body: { session_id?: string | undefined; others?: true | undefined; everywhere?: true | undefined }): LogoutScope {
+function scopeOf(body: {
+  session_id?: string | undefined;
+  others?: true | undefined;
+  everywhere?: true | undefined;
+}): LogoutScope {
   if (body.session_id !== undefined) return { kind: 'session', sid: body.session_id as FamilyId };
   if (body.others === true) return { kind: 'others' };
   return { kind: body.everywhere === true ? 'everywhere' : 'own' };

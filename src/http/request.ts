@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import type { z } from 'zod';
+import type { App } from '../app.ts';
 import { canonicalAddress } from '../domain/address.ts';
 import { printable } from '../domain/printable.ts';
 import type { Origin } from '../domain/token-family.ts';
@@ -79,8 +80,63 @@ export function clientAddress(incoming: IncomingMessage, isTrusted: (address: st
 
 export const userAgentOf = (incoming: IncomingMessage): string | null => {
   const text = incoming.headers['user-agent'];
-  return text === undefined || text === '' ? null : printable(text.slice(0, USER_AGENT_LIMIT)).slice(0, USER_AGENT_LIMIT);
+  return text === undefined || text === ''
+    ? null
+    : printable(text.slice(0, USER_AGENT_LIMIT)).slice(0, USER_AGENT_LIMIT);
 };
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+const HOST = /^[A-Za-z0-9._~-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/;
+
+/** The path and query of an absolute-form target (RFC 9112 §3.2.2); its host has no influence on anything. */
+function targetOf(incoming: IncomingMessage): string {
+  const url = incoming.url ?? '';
+  if (url.startsWith('/')) return url;
+  const match = /^https?:\/\/[^/?#]+(\/.*)?$/i.exec(url);
+  return match === null ? '' : (match[1] ?? '/');
+}
+
+/** What Node's parser lets through although HTTP does not (RFC 9112 §2.3, §3.2). */
+export function framingFault(incoming: IncomingMessage): string | undefined {
+  const { httpVersion } = incoming;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'Use HTTP/1.1.';
+  const hosts = countHeader(incoming, 'host');
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) return 'Send the Host header once.';
+  if (hosts === 1 && !HOST.test(incoming.headers.host ?? '')) return 'The Host header is not a host.';
+  return undefined;
+}
+
+/** Turns what Node has parsed into what handlers see. A well-formed `X-Request-Id` is kept, else one is made. */
+export function requestReader({
+  config,
+  random,
+}: Pick<App, 'config' | 'random'>): (incoming: IncomingMessage) => HttpRequest {
+  const isTrusted = trustedProxies(config.server.trustedProxies);
+  // One prefix for each process, then a count: unique without asking for randomness at each request.
+  const prefix = Buffer.from(random.bytes(6)).toString('hex');
+  let last = 0;
+
+  function requestId(incoming: IncomingMessage): string {
+    const given = incoming.headers['x-request-id'];
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    last += 1;
+    return `${prefix}-${last.toString(36)}`;
+  }
+
+  return (incoming) => {
+    const target = targetOf(incoming);
+    const mark = target.indexOf('?');
+    return {
+      incoming,
+      method: incoming.method ?? '',
+      path: mark === -1 ? target : target.slice(0, mark),
+      query: mark === -1 ? '' : target.slice(mark + 1),
+      id: requestId(incoming),
+      origin: { ip: clientAddress(incoming, isTrusted), userAgent: userAgentOf(incoming) },
+      bodyLimit: config.server.bodyLimit,
+    };
+  };
+}
 
 /** `Idempotency-Key`: 1 to 128 visible ASCII characters, once. @throws Refusal invalid_request */
 export function requestKeyOf(incoming: IncomingMessage): string | null {
@@ -111,7 +167,9 @@ function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
         chunks.push(chunk);
       }
     });
-    incoming.once('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+    incoming.once('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    );
     incoming.once('error', () => reject(invalidRequest('The body did not arrive whole.')));
     incoming.once('close', () => reject(invalidRequest('The body did not arrive whole.')));
   });
@@ -122,7 +180,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 function hasMediaType(incoming: IncomingMessage, mediaType: string): boolean {
   if (countHeader(incoming, 'content-type') !== 1) return false;
   const [type = '', ...parameters] = (incoming.headers['content-type'] ?? '').toLowerCase().split(';');
-  return type.trim() === mediaType && parameters.every((parameter) => /^\s*(charset\s*=\s*"?utf-8"?)?\s*$/.test(parameter));
+  return (
+    type.trim() === mediaType && parameters.every((parameter) => /^\s*(charset\s*=\s*"?utf-8"?)?\s*$/.test(parameter))
+  );
 }
 
 /** The body as text of one media type. @throws Refusal invalid_request, unsupported_media_type, payload_too_large */
@@ -169,7 +229,10 @@ function describe(issue: z.core.$ZodIssue, value: unknown): string {
   if (name === undefined) return `The body is wrong: ${issue.message}.`;
   if (issue.code !== 'invalid_type') return `${String(name)} ${issue.message}.`;
   const isMissing = deeper.length === 0 && !Object.hasOwn(value as object, name);
-  return `${String(name)} ${isMissing ? 'is missing; it' : ''} must be ${ARTICLES[issue.expected] ?? 'a'} ${issue.expected}.`.replace('  ', ' ');
+  return `${String(name)} ${isMissing ? 'is missing; it' : ''} must be ${ARTICLES[issue.expected] ?? 'a'} ${issue.expected}.`.replace(
+    '  ',
+    ' ',
+  );
 }
 
 /** The checked members of an object; unknown ones are dropped. @throws Refusal invalid_request naming the member */
@@ -181,7 +244,10 @@ export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown
 }
 
 /** @throws Refusal invalid_request, unsupported_media_type, payload_too_large */
-export async function jsonBody<Schema extends z.ZodType>(request: HttpRequest, schema: Schema): Promise<z.output<Schema>> {
+export async function jsonBody<Schema extends z.ZodType>(
+  request: HttpRequest,
+  schema: Schema,
+): Promise<z.output<Schema>> {
   const text = await readText(request, 'application/json');
   let value: unknown;
   try {
@@ -190,8 +256,10 @@ export async function jsonBody<Schema extends z.ZodType>(request: HttpRequest, s
   } catch {
     throw invalidRequest('The body is not JSON.');
   }
-  if (text.includes('\\u') && hasUnpairedEscape(text)) throw invalidRequest('The body holds U+0000 or half of a surrogate pair.');
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidRequest('The body must be a JSON object.');
+  if (text.includes('\\u') && hasUnpairedEscape(text))
+    throw invalidRequest('The body holds U+0000 or half of a surrogate pair.');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidRequest('The body must be a JSON object.');
   return checked(schema, value);
 }
 

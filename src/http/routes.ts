@@ -5,6 +5,7 @@
 import type { App } from '../app.ts';
 import type { Answer } from './answer.ts';
 import { postLogin, postLogout, postRefresh, postSessions } from './native.ts';
+import { postIntrospect, postRevoke, postToken } from './oauth.ts';
 import type { HttpRequest } from './request.ts';
 import { forwardAuth, postVerify } from './verify.ts';
 import { getHealth, getJwks, getMetadata, getReadiness } from './well-known.ts';
@@ -20,8 +21,14 @@ export interface Route {
   readonly crossOrigin: CrossOrigin;
 }
 
-const post = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Route => ({ methods: { POST: handler }, crossOrigin });
-const get = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Route => ({ methods: { GET: handler }, crossOrigin });
+const post = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Route => ({
+  methods: { POST: handler },
+  crossOrigin,
+});
+const get = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Route => ({
+  methods: { GET: handler },
+  crossOrigin,
+});
 
 const METADATA_PATH = '/.well-known/oauth-authorization-server';
 
@@ -33,6 +40,9 @@ export function makeRoutes(issuer: string): (path: string) => Route | undefined 
     ['/logout', post(postLogout)],
     ['/sessions', post(postSessions)],
     ['/verify', post(postVerify, 'none')],
+    ['/oauth/token', post(postToken)],
+    ['/oauth/introspect', post(postIntrospect, 'none')],
+    ['/oauth/revoke', post(postRevoke)],
     ['/.well-known/jwks.json', get(getJwks, 'any')],
     [METADATA_PATH, get(getMetadata, 'any')],
     ['/healthz', get(getHealth)],
@@ -47,4 +57,5 @@ export function makeRoutes(issuer: string): (path: string) => Route | undefined 
 }
 
 /** For `Allow` (RFC 9110 §10.2.1). */
-export const allowed = ({ methods }: Route): string => (methods.GET === undefined ? Object.keys(methods).join(', ') : 'GET, HEAD');
+export const allowed = ({ methods }: Route): string =>
+  methods.GET === undefined ? Object.keys(methods).join(', ') : 'GET, HEAD';

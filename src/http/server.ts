@@ -107,7 +107,9 @@ function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: Error & { code?: string }) => {
       const inUse = error.code === 'EADDRINUSE';
-      const description = inUse ? `${host}:${port} is in use by another process.` : `Cannot listen on ${host}:${port} (${error.code ?? 'unknown'}).`;
+      const description = inUse
+        ? `${host}:${port} is in use by another process.`
+        : `Cannot listen on ${host}:${port} (${error.code ?? 'unknown'}).`;
       const remedy = inUse
         ? `auth-server serve --port ${port + 1}, or find it: ss -ltnp 'sport = :${port}'`
         : 'check listen.host and listen.port';
@@ -127,7 +129,11 @@ const PARSER_ANSWERS = {
   408: parserAnswer('Request Timeout', 'request_timeout', 'The request did not arrive in time; send it faster.'),
   413: parserAnswer('Payload Too Large', 'payload_too_large', 'A chunk extension is too long; leave it out.'),
   417: parserAnswer('Expectation Failed', 'expectation_failed', 'Only Expect: 100-continue is understood.'),
-  431: parserAnswer('Request Header Fields Too Large', 'header_too_large', 'The headers are longer than 16 KiB; send fewer.'),
+  431: parserAnswer(
+    'Request Header Fields Too Large',
+    'header_too_large',
+    'The headers are longer than 16 KiB; send fewer.',
+  ),
 } as const;
 
 const PARSER_STATUS: Readonly<Record<string, keyof typeof PARSER_ANSWERS>> = {
@@ -137,7 +143,10 @@ const PARSER_STATUS: Readonly<Record<string, keyof typeof PARSER_ANSWERS>> = {
 };
 
 /** The parser has given up on these bytes: no request exists, so the answer is written to the socket itself. */
-function refuseBytes(error: Error & { code?: string }, socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): void {
+function refuseBytes(
+  error: Error & { code?: string },
+  socket: Socket & { _httpMessage?: { headersSent: boolean } | null },
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();
     return;

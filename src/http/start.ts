@@ -29,7 +29,9 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const http = await listen({ ...address, requestTimeout: server.requestTimeout, bodyLimit: server.bodyLimit });
   try {
     const config: Config =
-      options.defaultIssuer === undefined ? options.config : { ...options.config, issuer: options.defaultIssuer(http.host, http.port) };
+      options.defaultIssuer === undefined
+        ? options.config
+        : { ...options.config, issuer: options.defaultIssuer(http.host, http.port) };
     const app = await openApp({ ...options, config, schema: 'create' });
     try {
       return await serveWith(app, http, options.log);
@@ -47,7 +49,11 @@ async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningS
   await moveKeysOn(app);
   await app.keys.current();
   const replaced = await keepIssuer(app);
-  if (replaced !== undefined) log.warn('the issuer has changed: every session under the old one has ended', { old: replaced, new: app.config.issuer });
+  if (replaced !== undefined)
+    log.warn('the issuer has changed: every session under the old one has ended', {
+      old: replaced,
+      new: app.config.issuer,
+    });
   const endSchedule = keepKeysMoving(app, log);
   http.serve(makeHandling(app, http.isStopping));
   return {

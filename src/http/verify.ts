@@ -1,16 +1,21 @@
 /** What resource servers and their proxies ask: `/verify`, and `/forward-auth` in its several dialects (contract §3). */
 import type { App } from '../app.ts';
 import type { Client } from '../domain/client.ts';
-import { Refusal } from '../refusal.ts';
 import { authenticateClient } from '../operations/authenticate-client.ts';
 import { type InactiveReason, VerifyBody, type VerifyOutcome, verify } from '../operations/verify.ts';
+import { Refusal } from '../refusal.ts';
 import { type Answer, errorAnswer, json, NO_STORE } from './answer.ts';
 import { clientCredentials, readAuthorization, readPair } from './client-auth.ts';
 import { countHeader, type HttpRequest, jsonBody } from './request.ts';
 
 /** `active: false` carries its reason and nothing else: no claim of a token that is not good. */
 const verifyAnswer = (outcome: VerifyOutcome): Answer =>
-  json(200, outcome.active ? { active: true, ...outcome.token.claims, ...outcome.token.extra } : { active: false, reason: outcome.reason });
+  json(
+    200,
+    outcome.active
+      ? { active: true, ...outcome.token.claims, ...outcome.token.extra }
+      : { active: false, reason: outcome.reason },
+  );
 
 export async function postVerify(app: App, request: HttpRequest): Promise<Answer> {
   const resourceServer = await authenticateClient(app, clientCredentials(request.incoming), 'resource-server');
@@ -28,7 +33,8 @@ const INACTIVE: Readonly<Record<InactiveReason, string>> = {
 /** RFC 6750 §3: without a token the challenge stands alone; with a bad one it says so. Never 400: nginx makes that a 500. */
 function challenge(description: string | undefined): Answer {
   const header = 'Bearer realm="auth-server"';
-  const wwwAuthenticate = description === undefined ? header : `${header}, error="invalid_token", error_description="${description}"`;
+  const wwwAuthenticate =
+    description === undefined ? header : `${header}, error="invalid_token", error_description="${description}"`;
   return json(
     401,
     { error: 'invalid_token', error_description: description ?? 'Send an access token as Authorization: Bearer.' },
@@ -52,7 +58,10 @@ async function proxyClient(app: App, request: HttpRequest): Promise<Client | und
 export async function forwardAuth(app: App, request: HttpRequest): Promise<Answer> {
   const proxy = await proxyClient(app, request);
   if (proxy === undefined) {
-    return errorAnswer('forbidden', 'The proxy must send X-Auth-Server-Client: <client id>:<secret> of a resource server.');
+    return errorAnswer(
+      'forbidden',
+      'The proxy must send X-Auth-Server-Client: <client id>:<secret> of a resource server.',
+    );
   }
   const authorization = readAuthorization(request.incoming);
   if (authorization.scheme === 'none' || authorization.scheme === 'basic') return challenge(undefined);

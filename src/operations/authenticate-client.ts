@@ -24,7 +24,11 @@ export async function findClientById(app: App, id: ClientId): Promise<Client | u
 }
 
 /** @throws Refusal invalid_client */
-export async function authenticateClient(app: App, credentials: ClientCredentials | undefined, type: ClientType): Promise<Client> {
+export async function authenticateClient(
+  app: App,
+  credentials: ClientCredentials | undefined,
+  type: ClientType,
+): Promise<Client> {
   if (credentials === undefined) throw invalidClient();
   const client = await matchingClient(app, credentials);
   if (client === undefined || client.type !== type) throw invalidClient();
@@ -50,7 +54,11 @@ async function matchingClient(app: App, { id, secret }: ClientCredentials): Prom
  * The app that a login is through: the built-in `default`, a public app by its id, a confidential one with its secret.
  * @throws Refusal invalid_client
  */
-export async function loginClient(app: App, id: string | null, credentials: ClientCredentials | undefined): Promise<Client> {
+export async function loginClient(
+  app: App,
+  id: string | null,
+  credentials: ClientCredentials | undefined,
+): Promise<Client> {
   const client = await findClientById(app, (id ?? DEFAULT_CLIENT) as ClientId);
   if (client === undefined || client.type !== 'app') throw invalidClient();
   if (isConfidential(client)) await authenticateAs(app, client.id, credentials);
@@ -62,7 +70,11 @@ export async function loginClient(app: App, id: string | null, credentials: Clie
  * removed, and its families with it.
  * @throws Refusal invalid_client
  */
-export async function familyClient(app: App, id: ClientId, credentials: ClientCredentials | undefined): Promise<Client | undefined> {
+export async function familyClient(
+  app: App,
+  id: ClientId,
+  credentials: ClientCredentials | undefined,
+): Promise<Client | undefined> {
   const client = await findClientById(app, id);
   if (client === undefined) {
     if (credentials?.id === id) throw invalidClient();

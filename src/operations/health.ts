@@ -6,7 +6,8 @@ import { schemaStatus } from '../store/migrate.ts';
 /** `degraded`: a key that does not sign cannot be read. @throws Refusal temporarily_unavailable */
 export async function readiness(app: App): Promise<'ok' | 'degraded'> {
   const { pending } = await schemaStatus(app.store);
-  if (pending.length > 0) throw new Refusal('temporarily_unavailable', 'The schema is behind; run auth-server migrate up.');
+  if (pending.length > 0)
+    throw new Refusal('temporarily_unavailable', 'The schema is behind; run auth-server migrate up.');
   const { unreadable } = await app.keys.current();
   return unreadable.length === 0 ? 'ok' : 'degraded';
 }

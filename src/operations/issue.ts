@@ -30,8 +30,10 @@ export async function issuePair(
 ): Promise<TokenPair> {
   const { issuer, tokens } = app.config;
   // A row may name a key that was made after this ring was read.
-  const refreshKey = ring.refresh.byId.get(family.current.kid) ?? (await app.keys.reload()).refresh.byId.get(family.current.kid);
-  if (refreshKey === undefined) throw unavailable(new Error(`the refresh key ${family.current.kid} is not in the ring`));
+  const refreshKey =
+    ring.refresh.byId.get(family.current.kid) ?? (await app.keys.reload()).refresh.byId.get(family.current.kid);
+  if (refreshKey === undefined)
+    throw unavailable(new Error(`the refresh key ${family.current.kid} is not in the ring`));
 
   const audiences = client === undefined || client.audiences.length === 0 ? [tokens.audience] : client.audiences;
   const iat = toSeconds(now);

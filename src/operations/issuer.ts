@@ -4,7 +4,8 @@ import { findSetting, storeSetting } from '../store/settings.ts';
 import type { Store } from '../store/store.ts';
 
 /** What the last `serve` issued under; undefined before the first. */
-export const storedIssuer = (store: Store): Promise<string | undefined> => store.read((db) => findSetting(db, 'issuer'));
+export const storedIssuer = (store: Store): Promise<string | undefined> =>
+  store.read((db) => findSetting(db, 'issuer'));
 
 /** Called by `serve`. @returns the issuer that this one replaces, whose sessions have ended with it */
 export async function keepIssuer(app: App): Promise<string | undefined> {

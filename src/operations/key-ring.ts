@@ -1,11 +1,18 @@
 /** Reading the key rings out of the database, and finding the ring that knows a token's key. */
-import { importHmacSecret, importPrivateKey, importPublicJwk } from '../crypto/key-pair.ts';
-import { encodeHeader } from '../crypto/jws.ts';
-import { type AccessKey, type ActiveAccessKey, type KeyRing, makeKeyRing, type RefreshKey } from '../crypto/key-ring.ts';
-import { type MasterKey, unseal } from '../crypto/master-key.ts';
-import { ACCESS_TOKEN_TYPE } from '../crypto/access-token.ts';
-import { REFRESH_TOKEN_TYPE } from '../crypto/refresh-token.ts';
+
 import type { App } from '../app.ts';
+import { ACCESS_TOKEN_TYPE } from '../crypto/access-token.ts';
+import { encodeHeader } from '../crypto/jws.ts';
+import { importHmacSecret, importPrivateKey, importPublicJwk } from '../crypto/key-pair.ts';
+import {
+  type AccessKey,
+  type ActiveAccessKey,
+  type KeyRing,
+  makeKeyRing,
+  type RefreshKey,
+} from '../crypto/key-ring.ts';
+import { type MasterKey, unseal } from '../crypto/master-key.ts';
+import { REFRESH_TOKEN_TYPE } from '../crypto/refresh-token.ts';
 import type { KeyId } from '../domain/ids.ts';
 import type { SigningAlgorithm } from '../domain/signing-key.ts';
 import { Refusal } from '../refusal.ts';
@@ -18,7 +25,12 @@ const SOURCES = new WeakMap<KeyRing, string>();
 const UNKNOWN_KEY_AGE = 250;
 
 /** @throws Refusal temporarily_unavailable when a ring has no active key that can be opened */
-export async function loadKeyRing(store: Store, master: MasterKey, instance: string, previous: KeyRing | undefined): Promise<KeyRing> {
+export async function loadKeyRing(
+  store: Store,
+  master: MasterKey,
+  instance: string,
+  previous: KeyRing | undefined,
+): Promise<KeyRing> {
   const rows = await store.read(listKeys);
   const source = JSON.stringify(rows);
   // Opening keys costs a millisecond, and they change once a month.
@@ -40,7 +52,8 @@ function openKeyRing(rows: readonly StoredKey[], master: MasterKey, instance: st
       if (row.ring === 'access') {
         const key = openAccessKey(row);
         access.push(key);
-        if (row.state === 'active') activeAccess = { ...key, state: 'active', privateKey: importPrivateKey(materialOf(row, master, instance)) };
+        if (row.state === 'active')
+          activeAccess = { ...key, state: 'active', privateKey: importPrivateKey(materialOf(row, master, instance)) };
       } else if (row.state !== 'compromised') {
         const key = openRefreshKey(row, materialOf(row, master, instance));
         refresh.push(key);
@@ -55,12 +68,15 @@ function openKeyRing(rows: readonly StoredKey[], master: MasterKey, instance: st
       remedy: 'auth-server doctor names the key that cannot be opened; auth-server keys rotate makes a new one',
     });
   }
-  return makeKeyRing(access, activeAccess, refresh, activeRefresh, unreadable);
+  return makeKeyRing({ access, activeAccess, refresh, activeRefresh, unreadable });
 }
 
 /** @throws when the row was changed, or sealed by another master key */
 export function materialOf(row: StoredKey, master: MasterKey, instance: string): string {
-  const material = row.sealedKey === null ? undefined : unseal(master, row.sealedKey, { purpose: 'signing-key', id: row.kid, instance });
+  const material =
+    row.sealedKey === null
+      ? undefined
+      : unseal(master, row.sealedKey, { purpose: 'signing-key', id: row.kid, instance });
   if (material === undefined) throw new Error(`the key ${row.kid} cannot be opened`);
   return material;
 }

@@ -19,7 +19,7 @@ import { type DurationMs, durationMs } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
-import { deleteKey, insertKey, listKeys, lockKeyRings, moveKey } from '../store/signing-keys.ts';
+import { deleteKey, insertKey, listKeys, lockKeyRings, moveKey, type StoredKey } from '../store/signing-keys.ts';
 import type { Reader, Tx } from '../store/store.ts';
 import { revokeFamilies } from '../store/token-families.ts';
 
@@ -62,13 +62,15 @@ async function changeKeys(
 
     const done = await app.store.write(async (tx) => {
       await lockKeyRings(tx);
-      const changes = decide(await listKeys(tx), tx.now, await keyPolicy(app, tx));
+      const keys = await listKeys(tx);
+      const changes = decide(keys, tx.now, await keyPolicy(app, tx));
       const stock = [...made];
       const isSupplied = changes.every(
         (change) => change.kind !== 'create' || takeFrom(stock, change.alg) !== undefined,
       );
       if (!isSupplied) return undefined;
-      await apply(tx, changes, [...made], { master, instance: app.instance });
+      const byId = new Map(keys.map((key) => [key.kid, key]));
+      await apply({ tx, stock: [...made], master, instance: app.instance, keys: byId, replaced: new Map() }, changes);
       await inside(tx);
       return changes;
     });
@@ -85,48 +87,67 @@ function takeFrom(stock: NewKey[], alg: NewKey['alg']): NewKey | undefined {
   return index === -1 ? undefined : stock.splice(index, 1)[0];
 }
 
-async function apply(
-  tx: Tx,
-  changes: readonly KeyChange[],
-  stock: NewKey[],
-  { master, instance }: { readonly master: MasterKey; readonly instance: string },
-): Promise<void> {
-  const previous = new Map((await listKeys(tx)).map((key) => [key.kid, key]));
-  const left = new Map<KeyRingName, KeyId>();
+/** What the changes of one transaction share. */
+interface Changing {
+  readonly tx: Tx;
+  readonly stock: NewKey[];
+  readonly master: MasterKey;
+  readonly instance: string;
+  readonly keys: ReadonlyMap<KeyId, StoredKey>;
+  /** The key of each ring that has just stopped signing: the event of its successor names it. */
+  readonly replaced: Map<KeyRingName, KeyId>;
+}
+
+async function apply(changing: Changing, changes: readonly KeyChange[]): Promise<void> {
   for (const change of changes) {
-    if (change.kind === 'remove') {
-      await deleteKey(tx, change.kid);
-    } else if (change.kind === 'move') {
-      const key = previous.get(change.kid);
-      await moveKey(tx, change.kid, change.to, change.retiresAt);
-      if (key?.state === 'active') left.set(key.ring, key.kid);
-      if (change.to === 'active' && key !== undefined)
-        await recordRotation(tx, key.ring, key.kid, left.get(key.ring) ?? null);
-      if (change.to === 'compromised' && key !== undefined) {
-        tx.feed.push({ kid: key.kid });
-        await recordEvent(tx, { type: 'key.compromised', data: { ring: key.ring, kid: key.kid } });
-      }
-    } else {
-      const key = takeFrom(stock, change.alg);
-      if (key === undefined) throw new Error('a key is missing that was counted before');
-      await insertKey(tx, {
-        kid: key.kid,
-        ring: change.ring,
-        alg: change.alg,
-        state: change.state,
-        publicJwk: key.publicJwk === null ? null : JSON.stringify(key.publicJwk),
-        sealedKey: seal(master, key.material, { purpose: 'signing-key', id: key.kid, instance }),
-        createdAt: tx.now,
-        activatedAt: change.state === 'active' ? tx.now : null,
-        retiresAt: null,
-      });
-      if (change.state === 'active') await recordRotation(tx, change.ring, key.kid, left.get(change.ring) ?? null);
-    }
+    if (change.kind === 'remove') await deleteKey(changing.tx, change.kid);
+    else if (change.kind === 'move') await applyMove(changing, change);
+    else await applyCreate(changing, change);
   }
 }
 
-const recordRotation = (tx: Tx, ring: KeyRingName, kid: KeyId, previous: KeyId | null): Promise<void> =>
-  recordEvent(tx, { type: 'key.rotated', data: { ring, kid, previous_kid: previous } });
+async function applyMove(
+  { tx, keys, replaced }: Changing,
+  change: Extract<KeyChange, { kind: 'move' }>,
+): Promise<void> {
+  const key = keys.get(change.kid);
+  if (key === undefined) throw new Error('a key is gone that was read before');
+  await moveKey(tx, key.kid, change.to, change.retiresAt);
+  if (key.state === 'active') replaced.set(key.ring, key.kid);
+  if (change.to === 'active') await recordRotation(tx, key, replaced);
+  if (change.to === 'compromised') {
+    tx.feed.push({ kid: key.kid });
+    await recordEvent(tx, { type: 'key.compromised', data: { ring: key.ring, kid: key.kid } });
+  }
+}
+
+async function applyCreate(
+  changing: Changing,
+  { ring, alg, state }: Extract<KeyChange, { kind: 'create' }>,
+): Promise<void> {
+  const { tx, stock, master, instance, replaced } = changing;
+  const key = takeFrom(stock, alg);
+  if (key === undefined) throw new Error('a key is missing that was counted before');
+  await insertKey(tx, {
+    kid: key.kid,
+    ring,
+    alg,
+    state,
+    publicJwk: key.publicJwk === null ? null : JSON.stringify(key.publicJwk),
+    sealedKey: seal(master, key.material, { purpose: 'signing-key', id: key.kid, instance }),
+    createdAt: tx.now,
+    activatedAt: state === 'active' ? tx.now : null,
+    retiresAt: null,
+  });
+  if (state === 'active') await recordRotation(tx, { ring, kid: key.kid }, replaced);
+}
+
+const recordRotation = (
+  tx: Tx,
+  { ring, kid }: Pick<SigningKey, 'ring' | 'kid'>,
+  replaced: ReadonlyMap<KeyRingName, KeyId>,
+): Promise<void> =>
+  recordEvent(tx, { type: 'key.rotated', data: { ring, kid, previous_kid: replaced.get(ring) ?? null } });
 
 /** What is due now: first keys, new `next` keys, hand-overs, ends. Safe beside other servers; nothing to do costs one read. */
 export const moveKeysOn = (app: App): Promise<readonly KeyChange[]> =>
@@ -159,7 +180,7 @@ export async function declareKeyCompromised(app: App, ring: KeyRingName, kid?: K
       if (target === undefined || !ours.some((key) => key.kid === target)) {
         throw new Refusal('not_found', 'There is no such key in this ring.', { remedy: 'auth-server keys list' });
       }
-      return decideKeyCompromise(ring, keys, new Set([target]), now, policy);
+      return decideKeyCompromise(ring, keys, { kids: new Set([target]), now }, policy);
     },
     async (tx) => {
       revoked = 0;

@@ -7,7 +7,15 @@ import type { App } from '../app.ts';
 import { hashUsername } from '../crypto/master-key.ts';
 import { throttleBucket } from '../domain/address.ts';
 import type { Client } from '../domain/client.ts';
-import { type FamilyId, type Generation, type Sha256, type Subject, type TokenId, uuidv7 } from '../domain/ids.ts';
+import {
+  type FamilyId,
+  type Generation,
+  type KeyId,
+  type Sha256,
+  type Subject,
+  type TokenId,
+  uuidv7,
+} from '../domain/ids.ts';
 import { countFailure, decideThrottle, type FailureCount, type ThrottlePolicy } from '../domain/login-throttle.ts';
 import { isPrintable } from '../domain/printable.ts';
 import { Secret } from '../domain/secret.ts';
@@ -40,7 +48,11 @@ export const LoginBody = z.object({
     .refine((password) => Buffer.byteLength(password) <= limits.password, 'is longer than 1,024 bytes')
     .transform((password) => new Secret(password)),
   client_id: z.string().optional(),
-  device: z.string().max(limits.device, 'is longer than 128 characters').refine(isPrintable, 'holds control characters').optional(),
+  device: z
+    .string()
+    .max(limits.device, 'is longer than 128 characters')
+    .refine(isPrintable, 'holds control characters')
+    .optional(),
 });
 
 export interface LoginRequest {
@@ -93,12 +105,22 @@ export async function login(app: App, request: LoginRequest): Promise<LoginOutco
   return begin(app, attempt, authentication);
 }
 
-const userPolicy = (app: App): ThrottlePolicy => ({ maxFailures: app.config.login.maxFailuresPerUser, window: app.config.login.window });
-const addressPolicy = (app: App): ThrottlePolicy => ({ maxFailures: app.config.login.maxFailuresPerAddress, window: app.config.login.window });
+const userPolicy = (app: App): ThrottlePolicy => ({
+  maxFailures: app.config.login.maxFailuresPerUser,
+  window: app.config.login.window,
+});
+const addressPolicy = (app: App): ThrottlePolicy => ({
+  maxFailures: app.config.login.maxFailuresPerAddress,
+  window: app.config.login.window,
+});
 
 type Failures = Awaited<ReturnType<typeof findFailures>>;
 
-function throttledBy(app: App, failures: Failures, now: EpochMs): (Throttled & { readonly by: 'username' | 'address' }) | undefined {
+function throttledBy(
+  app: App,
+  failures: Failures,
+  now: EpochMs,
+): (Throttled & { readonly by: 'username' | 'address' }) | undefined {
   const byAddress = decideThrottle(failures.address, addressPolicy(app), now);
   if (byAddress.kind === 'throttled') return { ...byAddress, by: 'address' };
   const byUser = decideThrottle(failures.user, userPolicy(app), now);
@@ -128,7 +150,12 @@ async function noteThrottled(app: App, tx: Tx, attempt: Attempt): Promise<void> 
   await storeFailures(tx, bucket, countFailure(count, policy, tx.now));
   await recordEvent(tx, {
     type: 'login.throttled',
-    data: { username_hash: attempt.usernameHash, by: throttled.by, ip: attempt.request.origin.ip, user_agent: attempt.request.origin.userAgent },
+    data: {
+      username_hash: attempt.usernameHash,
+      by: throttled.by,
+      ip: attempt.request.origin.ip,
+      user_agent: attempt.request.origin.userAgent,
+    },
   });
 }
 
@@ -169,7 +196,7 @@ async function begin(app: App, attempt: Attempt, authenticated: Authenticated): 
     // Disabled, or its password changed, since the directory looked.
     if (!(await stillHolds(tx, authenticated))) return { kind: 'rejected' };
     await limitSessions(app, tx, client, authenticated.subject);
-    const family = newFamily(app, tx, attempt, authenticated.subject, ring.refresh.active.kid);
+    const family = newFamily(app, tx, attempt, { subject: authenticated.subject, kid: ring.refresh.active.kid });
     await insertFamily(tx, family);
     await insertRefreshToken(tx, family);
     if (failures.user !== undefined) await clearFailures(tx, attempt.userBucket);
@@ -197,7 +224,12 @@ async function stillHolds(tx: Tx, { subject, evidence }: Authenticated): Promise
   return user !== undefined && user.disabledAt === null && user.passwordHash === evidence;
 }
 
-function newFamily(app: App, tx: Tx, { request, client }: Attempt, subject: Subject, kid: TokenFamily['current']['kid']): TokenFamily {
+function newFamily(
+  app: App,
+  tx: Tx,
+  { request, client }: Attempt,
+  { subject, kid }: { readonly subject: Subject; readonly kid: KeyId },
+): TokenFamily {
   const policy = policyOf(app, client);
   const endsAt = after(tx.now, app.config.tokens.familyMaxLifetime);
   return {

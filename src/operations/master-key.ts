@@ -1,6 +1,13 @@
 /** Opening the master key, and making sure that it is the one that sealed this database. */
 import type { SecretSource } from '../config/config.ts';
-import { createMasterKeyFile, type MasterKey, parseMasterKey, readMasterKeyFile, seal, unseal } from '../crypto/master-key.ts';
+import {
+  createMasterKeyFile,
+  type MasterKey,
+  parseMasterKey,
+  readMasterKeyFile,
+  seal,
+  unseal,
+} from '../crypto/master-key.ts';
 import { Refusal } from '../refusal.ts';
 import { findSetting, storeSetting } from '../store/settings.ts';
 import { listKeys } from '../store/signing-keys.ts';
@@ -16,17 +23,22 @@ export interface MasterKeyRequest {
 
 const CHECK_PLAIN = 'auth-server';
 
-const refusal = (description: string, remedy: string): Refusal => new Refusal('master_key_unusable', description, { remedy });
+const refusal = (description: string, remedy: string): Refusal =>
+  new Refusal('master_key_unusable', description, { remedy });
 
 const LOST = 'put it back; lost for good: auth-server keys reset --lost-master-key';
 
 /** @throws Refusal master_key_unusable */
 export async function openMasterKey(request: MasterKeyRequest): Promise<MasterKey> {
   const { source, store, instance } = request;
-  const master = source.kind === 'file' ? await readOrCreate(source.path, request) : parseMasterKey(source.value.reveal());
+  const master =
+    source.kind === 'file' ? await readOrCreate(source.path, request) : parseMasterKey(source.value.reveal());
   if (master === undefined) {
     const where = source.kind === 'env' ? `in the environment variable ${source.name}` : 'in the configuration';
-    throw refusal(`The master key ${where} is not 32 random bytes in base64.`, 'head -c 32 /dev/urandom | base64 makes one');
+    throw refusal(
+      `The master key ${where} is not 32 random bytes in base64.`,
+      'head -c 32 /dev/urandom | base64 makes one',
+    );
   }
   const isRight = await store.write((tx) => matchesCheck(tx, master, instance));
   if (!isRight) {
@@ -39,7 +51,11 @@ export async function openMasterKey(request: MasterKeyRequest): Promise<MasterKe
 }
 
 export const nameOf = (source: SecretSource): string =>
-  source.kind === 'file' ? source.path : source.kind === 'env' ? `The value of ${source.name}` : 'The configured masterKey';
+  source.kind === 'file'
+    ? source.path
+    : source.kind === 'env'
+      ? `The value of ${source.name}`
+      : 'The configured masterKey';
 
 async function readOrCreate(path: string, { store, mayCreate }: MasterKeyRequest): Promise<MasterKey> {
   let file = readMasterKeyFile(path);
@@ -58,7 +74,10 @@ async function readOrCreate(path: string, { store, mayCreate }: MasterKeyRequest
     case 'exposed':
       throw refusal(`The master key ${path} can be read by others.`, `chmod 600 ${path}`);
     case 'unreadable':
-      throw refusal(`The master key ${path} cannot be read by this user.`, 'run as the user that owns it: auth-server doctor');
+      throw refusal(
+        `The master key ${path} cannot be read by this user.`,
+        'run as the user that owns it: auth-server doctor',
+      );
     case 'malformed':
       throw refusal(`The master key ${path} is not 32 random bytes in base64 on one line.`, LOST);
   }

@@ -7,9 +7,8 @@ import { z } from 'zod';
 import type { App } from '../app.ts';
 import { readAccessToken } from '../crypto/access-token.ts';
 import { sha256 } from '../crypto/client-secret.ts';
-import type { KeyRing } from '../crypto/key-ring.ts';
-import { readRefreshToken, type RefreshTokenClaims } from '../crypto/refresh-token.ts';
-import type { Client } from '../domain/client.ts';
+import { type RefreshTokenClaims, readRefreshToken } from '../crypto/refresh-token.ts';
+import { type Client, isConfidential } from '../domain/client.ts';
 import { type FamilyId, type KeyId, type Sha256, type Subject, type TokenId, uuidv7 } from '../domain/ids.ts';
 import { decideRotation, type Proof, type ReuseClass, type RotationDecision } from '../domain/rotation.ts';
 import { after, type EpochMs, epochMs } from '../domain/time.ts';
@@ -51,7 +50,9 @@ interface Rejected {
   readonly about?: About;
 }
 
-export type RefreshOutcome = { readonly kind: 'issued'; readonly pair: TokenPair; readonly replayed: boolean } | Rejected;
+export type RefreshOutcome =
+  | { readonly kind: 'issued'; readonly pair: TokenPair; readonly replayed: boolean }
+  | Rejected;
 
 /** One request to rotate, as the transaction needs it. */
 interface Attempt {
@@ -65,35 +66,61 @@ interface Attempt {
   readonly next: { readonly jti: TokenId; readonly kid: KeyId; readonly requestKeyHash: Sha256 | null };
 }
 
-type Verdict = { readonly kind: 'rotated' | 'replayed'; readonly family: TokenFamily; readonly now: EpochMs } | Rejected;
+type Verdict =
+  | { readonly kind: 'rotated' | 'replayed'; readonly family: TokenFamily; readonly now: EpochMs }
+  | Rejected;
 
 const rejected = (reason: RefreshRejection, about?: About): Rejected =>
   about === undefined ? { kind: 'rejected', reason } : { kind: 'rejected', reason, about };
 
 /** @throws Refusal invalid_client, user_directory_unavailable, temporarily_unavailable (outcome unknown: retry with the same key) */
-export async function refresh(app: App, request: RefreshRequest): Promise<RefreshOutcome> {
+export function refresh(app: App, request: RefreshRequest): Promise<RefreshOutcome> {
+  return refreshFor(app, request, async ({ clientId }) => {
+    const client = await familyClient(app, clientId, request.credentials);
+    return { kind: 'found', client, policy: policyOf(app, client) };
+  });
+}
+
+/**
+ * The same for a client that has authenticated before its token is looked at (RFC 6749 §6): the token must be its own, and
+ * a confidential client's authentication stands in for the access token.
+ * @throws Refusal user_directory_unavailable, temporarily_unavailable
+ */
+export function refreshAs(app: App, client: Client, request: RefreshRequest): Promise<RefreshOutcome> {
+  return refreshFor(app, request, async ({ clientId }) => {
+    if (clientId !== client.id) return { kind: 'foreign' };
+    const policy = policyOf(app, client);
+    return {
+      kind: 'found',
+      client,
+      policy: { ...policy, requireAccessToken: policy.requireAccessToken && !isConfidential(client) },
+    };
+  });
+}
+
+type OwnerOf = (
+  claims: RefreshTokenClaims,
+) => Promise<
+  | { readonly kind: 'found'; readonly client: Client | undefined; readonly policy: AppPolicy }
+  | { readonly kind: 'foreign' }
+>;
+
+async function refreshFor(app: App, request: RefreshRequest, ownerOf: OwnerOf): Promise<RefreshOutcome> {
   const ring = await keyRingFor(app, request.refreshToken);
   const reading = readRefreshToken(request.refreshToken, ring, app.config.issuer, app.clock.now());
   if (reading.kind !== 'valid') return rejected(reading.kind);
   const { claims } = reading;
-  const client = await familyClient(app, claims.clientId, request.credentials);
-  return refreshFamily(app, ring, client, claims, request);
-}
-
-async function refreshFamily(
-  app: App,
-  ring: KeyRing,
-  client: Client | undefined,
-  claims: RefreshTokenClaims,
-  request: RefreshRequest,
-): Promise<RefreshOutcome> {
+  const owner = await ownerOf(claims);
+  // Another client's token tells its presenter nothing, and costs its owner nothing.
+  if (owner.kind === 'foreign') return rejected('malformed');
+  const { client, policy } = owner;
   const requestKeyHash = request.requestKey === null ? null : sha256(`${claims.sid}.${request.requestKey}`);
   const attempt: Attempt = {
     claims,
     ...(await proofOf(app, request.accessToken, claims.sid)),
     requestKeyHash,
     origin: request.origin,
-    policy: policyOf(app, client),
+    policy,
     next: {
       jti: uuidv7(app.clock.now(), app.random.bytes(10)) as TokenId,
       kid: ring.refresh.active.kid,
@@ -108,15 +135,23 @@ async function refreshFamily(
 }
 
 /** Signature, `typ`, `iss` and `sid` are judged; not `exp`, not `aud`, nor whether it is the very sibling. */
-async function proofOf(app: App, token: string | undefined, sid: FamilyId): Promise<{ proof: Proof; uncheckedKid: KeyId | undefined }> {
+async function proofOf(
+  app: App,
+  token: string | undefined,
+  sid: FamilyId,
+): Promise<{ proof: Proof; uncheckedKid: KeyId | undefined }> {
   if (token === undefined) return { proof: 'absent', uncheckedKid: undefined };
   const ring = await keyRingFor(app, token);
   const remembered = app.issued.get(token);
-  const reading = remembered === undefined ? readAccessToken(token, ring, app.config.issuer, app.clock.now()) : undefined;
+  const reading =
+    remembered === undefined ? readAccessToken(token, ring, app.config.issuer, app.clock.now()) : undefined;
   const genuine = remembered ?? (reading?.kind === 'malformed' ? undefined : reading?.claims);
   const key = genuine === undefined ? undefined : ring.access.byId.get(genuine.kid);
-  if (genuine === undefined || key === undefined || genuine.claims.sid !== sid) return { proof: 'bad', uncheckedKid: undefined };
-  return key.state === 'compromised' ? { proof: 'unchecked', uncheckedKid: key.kid } : { proof: 'held', uncheckedKid: undefined };
+  if (genuine === undefined || key === undefined || genuine.claims.sid !== sid)
+    return { proof: 'bad', uncheckedKid: undefined };
+  return key.state === 'compromised'
+    ? { proof: 'unchecked', uncheckedKid: key.kid }
+    : { proof: 'held', uncheckedKid: undefined };
 }
 
 const judge = (family: TokenFamily | undefined, attempt: Attempt, now: EpochMs): RotationDecision =>
@@ -192,7 +227,12 @@ async function decideInside(tx: Tx, attempt: Attempt): Promise<Verdict> {
   return carryOut(tx, family, judge(family, attempt, tx.now), attempt);
 }
 
-async function carryOut(tx: Tx, family: TokenFamily | undefined, decision: RotationDecision, attempt: Attempt): Promise<Verdict> {
+async function carryOut(
+  tx: Tx,
+  family: TokenFamily | undefined,
+  decision: RotationDecision,
+  attempt: Attempt,
+): Promise<Verdict> {
   if (family === undefined) return rejected('unknown');
   const about = { sid: family.id, subject: family.subject };
   if (decision.kind === 'reject') return rejected(decision.reason, about);
@@ -208,7 +248,12 @@ async function carryOut(tx: Tx, family: TokenFamily | undefined, decision: Rotat
     case 'rolled_back':
       await recordEvent(tx, {
         type: 'token.generation_ahead',
-        data: { ...subjectOf(family), ...from(attempt.origin), presented_generation: attempt.claims.generation, generation: family.generation },
+        data: {
+          ...subjectOf(family),
+          ...from(attempt.origin),
+          presented_generation: attempt.claims.generation,
+          generation: family.generation,
+        },
       });
       await revokeFamilies(tx, { family: family.id }, { cause: 'rolled_back' });
       return rejected('unknown', about);

@@ -4,14 +4,20 @@
  */
 import { z } from 'zod';
 import type { App } from '../app.ts';
-import { readRefreshToken, type RefreshTokenClaims } from '../crypto/refresh-token.ts';
+import { type RefreshTokenClaims, readRefreshToken } from '../crypto/refresh-token.ts';
 import type { ClientId, FamilyId } from '../domain/ids.ts';
 import { isUuidv7 } from '../domain/ids.ts';
 import type { DurationMs, EpochMs } from '../domain/time.ts';
 import { familyState, hasEnded, type TokenFamily } from '../domain/token-family.ts';
 import { Refusal } from '../refusal.ts';
 import type { Tx } from '../store/store.ts';
-import { type FamilySelector, findFamily, listLiveFamilies, lockFamily, revokeFamilies } from '../store/token-families.ts';
+import {
+  type FamilySelector,
+  findFamily,
+  listLiveFamilies,
+  lockFamily,
+  revokeFamilies,
+} from '../store/token-families.ts';
 import { findClientById } from './authenticate-client.ts';
 import { keyRingFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
@@ -26,9 +32,13 @@ export const LogoutBody = z
     others: z.literal(true, 'must be true where it is given').optional(),
     everywhere: z.literal(true, 'must be true where it is given').optional(),
   })
-  .refine(({ session_id, others, everywhere }) => [session_id, others, everywhere].filter((option) => option !== undefined).length <= 1, {
-    message: 'of session_id, others and everywhere, give at most one',
-  });
+  .refine(
+    ({ session_id, others, everywhere }) =>
+      [session_id, others, everywhere].filter((option) => option !== undefined).length <= 1,
+    {
+      message: 'of session_id, others and everywhere, give at most one',
+    },
+  );
 
 /** Which sessions a logout ends. */
 export type LogoutScope =
@@ -46,11 +56,17 @@ export type SessionsOutcome =
 const rejected = (reason: HolderRejection): Rejected => ({ kind: 'rejected', reason });
 
 /** @throws Refusal invalid_request for anything that this server did not make */
-async function readHolder(app: App, refreshToken: string): Promise<{ readonly claims: RefreshTokenClaims; readonly isExpired: boolean }> {
+async function readHolder(
+  app: App,
+  refreshToken: string,
+): Promise<{ readonly claims: RefreshTokenClaims; readonly isExpired: boolean }> {
   const ring = await keyRingFor(app, refreshToken);
   const reading = readRefreshToken(refreshToken, ring, app.config.issuer, app.clock.now());
   if (reading.kind === 'malformed') {
-    throw new Refusal('invalid_request', 'refresh_token is not a refresh token of this server; send the newest one as it was received.');
+    throw new Refusal(
+      'invalid_request',
+      'refresh_token is not a refresh token of this server; send the newest one as it was received.',
+    );
   }
   return { claims: reading.claims, isExpired: reading.kind === 'expired' };
 }
@@ -87,7 +103,11 @@ export async function logout(app: App, refreshToken: string, scope: LogoutScope)
   });
 }
 
-async function endSessions(tx: Tx, { sub, sid }: RefreshTokenClaims, scope: Exclude<LogoutScope, { kind: 'own' }>): Promise<void> {
+async function endSessions(
+  tx: Tx,
+  { sub, sid }: RefreshTokenClaims,
+  scope: Exclude<LogoutScope, { kind: 'own' }>,
+): Promise<void> {
   if (scope.kind === 'session') {
     const other = await findFamily(tx, scope.sid);
     const ended = other?.subject === sub ? await revokeFamilies(tx, { family: scope.sid }, { cause: 'logout' }) : [];
@@ -109,7 +129,9 @@ export async function listSessions(app: App, refreshToken: string): Promise<Sess
     const rejection = judgeHolder(await findFamily(db, claims.sid), claims, idleTimeout(claims.clientId), now);
     if (rejection !== undefined) return rejected(rejection);
     const families = await listLiveFamilies(db, claims.sub, now);
-    const sessions = families.filter((family) => familyState(family, idleTimeout(family.clientId), now) === 'live').reverse();
+    const sessions = families
+      .filter((family) => familyState(family, idleTimeout(family.clientId), now) === 'live')
+      .reverse();
     return { kind: 'listed', sessions, current: claims.sid };
   });
 }

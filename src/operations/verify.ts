@@ -20,7 +20,12 @@ export type VerifyOutcome =
 const inactive = (reason: InactiveReason): VerifyOutcome => ({ active: false, reason });
 
 /** @param resourceServer authenticated: its registered audiences limit what it may ask about */
-export async function verify(app: App, resourceServer: Client, token: string, audience?: string): Promise<VerifyOutcome> {
+export async function verify(
+  app: App,
+  resourceServer: Client,
+  token: string,
+  audience?: string,
+): Promise<VerifyOutcome> {
   const ring = await keyRingFor(app, token);
   const genuine = genuineToken(app, ring, token);
   const key = genuine === undefined ? undefined : ring.access.byId.get(genuine.kid);
@@ -40,7 +45,12 @@ function genuineToken(app: App, ring: KeyRing, token: string): GenuineAccessToke
   return reading.claims;
 }
 
-function suits(app: App, { claims }: GenuineAccessToken, resourceServer: Client, audience: string | undefined): boolean {
+function suits(
+  app: App,
+  { claims }: GenuineAccessToken,
+  resourceServer: Client,
+  audience: string | undefined,
+): boolean {
   const registered = resourceServer.audiences.length === 0 ? [app.config.tokens.audience] : resourceServer.audiences;
   if (audience !== undefined && !registered.includes(audience)) return false;
   const asked = audience === undefined ? registered : [audience];

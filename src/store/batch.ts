@@ -13,7 +13,10 @@ interface Waiting<I, O> {
 }
 
 /** @param run answers in the order of its items, or throws for them all */
-export function makeBatch<I, O>(run: (items: readonly I[]) => Promise<readonly O[]>, options: BatchOptions): (item: I) => Promise<O> {
+export function makeBatch<I, O>(
+  run: (items: readonly I[]) => Promise<readonly O[]>,
+  options: BatchOptions,
+): (item: I) => Promise<O> {
   let waiting: Waiting<I, O>[] = [];
   let running = 0;
   let isScheduled = false;

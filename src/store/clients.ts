@@ -73,5 +73,6 @@ export async function deleteClient(tx: Tx, id: ClientId): Promise<void> {
 
 /** Nobody else logs in through the client with a limit until this transaction ends; on SQLite there is only one writer. */
 export async function lockClient(tx: Tx, id: ClientId): Promise<void> {
-  if (tx.dialect === 'postgres') await tx.sql.selectFrom('clients').select('id').where('id', '=', id).forUpdate().execute();
+  if (tx.dialect === 'postgres')
+    await tx.sql.selectFrom('clients').select('id').where('id', '=', id).forUpdate().execute();
 }

@@ -1,7 +1,7 @@
 /** Counts of failed logins for each username and address. In the database, so that servers share them and a restart does not forget. */
 import type { FailureCount } from '../domain/login-throttle.ts';
-import { prepared, type Reader, type Tx } from './store.ts';
 import type { LoginAttemptRow } from './schema.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
 
 const byBuckets = prepared<{ user: string; address: string }, LoginAttemptRow>((sql, slot) =>
   sql
@@ -23,9 +23,7 @@ const upsert = prepared<LoginAttemptRow>((sql, slot) =>
   sql
     .insertInto('login_attempts')
     .values({ bucket: slot.bucket, failures: slot.failures, since: slot.since })
-    .onConflict((conflict) =>
-      conflict.column('bucket').doUpdateSet({ failures: slot.failures, since: slot.since }),
-    ),
+    .onConflict((conflict) => conflict.column('bucket').doUpdateSet({ failures: slot.failures, since: slot.since })),
 );
 
 export async function storeFailures(tx: Tx, bucket: string, count: FailureCount): Promise<void> {

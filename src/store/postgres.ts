@@ -7,7 +7,18 @@ import pg from 'pg';
 import { epochMs } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { numberFeed } from './revocations.ts';
-import { type Connection, kyselyOver, OutcomeUnknown, type Reader, type Result, type Store, type StoreOptions, type Tx, txContext, unavailable } from './store.ts';
+import {
+  type Connection,
+  kyselyOver,
+  OutcomeUnknown,
+  type Reader,
+  type Result,
+  type Store,
+  type StoreOptions,
+  type Tx,
+  txContext,
+  unavailable,
+} from './store.ts';
 
 const limits = {
   /** ms; together below `server.requestTimeout`. */
@@ -36,7 +47,7 @@ const sqlState = (error: unknown): string | undefined => (error instanceof pg.Da
 function isTrouble(error: unknown): boolean {
   if (error instanceof Refusal) return false;
   const state = sqlState(error);
-  return state === undefined ? isConnectionError(error) : TROUBLE.test(state);
+  return state === undefined ? error instanceof ConnectionTrouble : TROUBLE.test(state);
 }
 
 /** Marks errors that `execute` and `connect` met without an SQLSTATE, so that a bug in our code is not taken for one. */
@@ -45,7 +56,6 @@ class ConnectionTrouble extends Error {
     super('the connection to Postgres failed', { cause });
   }
 }
-const isConnectionError = (error: unknown): boolean => error instanceof ConnectionTrouble;
 
 const translate = (error: unknown): unknown => (isTrouble(error) ? unavailable(error) : error);
 
@@ -81,9 +91,92 @@ class PostgresConnection implements Connection {
 
 const BEGIN = 'begin; select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now';
 
+/** A connection on loan from the pool. */
 interface Leased {
   readonly client: pg.PoolClient;
   readonly reader: Reader & { readonly sql: Tx['sql'] };
+}
+
+/** Lends connections, each with its kysely; names of statements are the same on all of them. */
+function lender(pool: pg.Pool): () => Promise<Leased> {
+  const names = new Map<string, string>();
+  const readers = new WeakMap<pg.PoolClient, Leased['reader']>();
+  return async () => {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw sqlState(error) === undefined ? new ConnectionTrouble(error) : error;
+    });
+    let reader = readers.get(client);
+    if (reader === undefined) {
+      const connection = new PostgresConnection(client, names);
+      reader = { dialect: 'postgres', connection, sql: kyselyOver('postgres', connection) };
+      readers.set(client, reader);
+    }
+    return { client, reader };
+  };
+}
+
+/** @returns the database's time, ms */
+async function begin(client: pg.PoolClient): Promise<number> {
+  try {
+    const results = (await client.query(BEGIN)) as unknown as pg.QueryResult<{ now: number }>[];
+    return results[1]?.rows[0]?.now ?? 0;
+  } catch (error) {
+    throw error instanceof pg.DatabaseError ? error : new ConnectionTrouble(error);
+  }
+}
+
+async function commit(client: pg.PoolClient): Promise<void> {
+  const { command } = await client.query('commit').catch((error: unknown) => {
+    throw new OutcomeUnknown(error);
+  });
+  if (command === 'ROLLBACK') throw new OutcomeUnknown(new Error('the transaction had been aborted'));
+}
+
+/** @returns an error when the connection cannot go back to the pool */
+async function undo(client: pg.PoolClient, error: unknown): Promise<Error | undefined> {
+  if (error instanceof OutcomeUnknown || error instanceof ConnectionTrouble) return error;
+  try {
+    await client.query('rollback');
+    return undefined;
+  } catch (failure) {
+    return failure instanceof Error ? failure : new Error('rollback failed');
+  }
+}
+
+async function transact<T>(
+  lend: () => Promise<Leased>,
+  change: (tx: Tx) => Promise<T>,
+  options: StoreOptions,
+): Promise<T> {
+  const { client, reader } = await lend();
+  let broken: Error | undefined;
+  try {
+    const databaseNow = await begin(client);
+    const now = options.databaseClock ? epochMs(databaseNow) : options.now();
+    const tx: Tx = { ...reader, ...txContext(now, options.random) };
+    const value = await change(tx);
+    await numberFeed(tx, options.accessTokenTtl);
+    await commit(client);
+    return value;
+  } catch (error) {
+    broken = await undo(client, error);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function query<T>(lend: () => Promise<Leased>, ask: (db: Reader) => Promise<T>): Promise<T> {
+  const { client, reader } = await lend();
+  let broken: Error | undefined;
+  try {
+    return await ask(reader);
+  } catch (error) {
+    if (error instanceof ConnectionTrouble) broken = error;
+    throw error;
+  } finally {
+    client.release(broken);
+  }
 }
 
 export interface PostgresStore extends Store {
@@ -94,106 +187,35 @@ export interface PostgresStore extends Store {
 export async function openPostgres(url: string, options: StoreOptions): Promise<PostgresStore> {
   const label = labelOf(url);
   const pool = makePool(url, options);
-  const names = new Map<string, string>();
-  const readers = new WeakMap<pg.PoolClient, Leased['reader']>();
+  const lend = lender(pool);
 
-  function readerOf(client: pg.PoolClient): Leased['reader'] {
-    let reader = readers.get(client);
-    if (reader === undefined) {
-      const connection = new PostgresConnection(client, names);
-      reader = { dialect: 'postgres', connection, sql: kyselyOver('postgres', connection) };
-      readers.set(client, reader);
-    }
-    return reader;
-  }
-
-  async function connect(): Promise<Leased> {
-    try {
-      const client = await pool.connect();
-      return { client, reader: readerOf(client) };
-    } catch (error) {
-      throw sqlState(error) === undefined ? new ConnectionTrouble(error) : error;
-    }
-  }
-
-  async function begin(client: pg.PoolClient): Promise<number> {
-    try {
-      const results = (await client.query(BEGIN)) as unknown as pg.QueryResult<{ now: number }>[];
-      return results[1]?.rows[0]?.now ?? 0;
-    } catch (error) {
-      throw error instanceof pg.DatabaseError ? error : new ConnectionTrouble(error);
-    }
-  }
-
-  async function commit(client: pg.PoolClient): Promise<void> {
-    try {
-      const { command } = await client.query('commit');
-      if (command === 'ROLLBACK') throw new ConnectionTrouble('the transaction had been aborted');
-    } catch (error) {
-      options.onTrouble(error);
-      throw new OutcomeUnknown(error);
-    }
-  }
-
-  async function attempt<T>(change: (tx: Tx) => Promise<T>): Promise<T> {
-    const { client, reader } = await connect();
-    let broken: Error | undefined;
-    try {
-      const databaseNow = await begin(client);
-      const now = options.databaseClock ? epochMs(databaseNow) : options.now();
-      const tx: Tx = { ...reader, ...txContext(now, options.random) };
-      const value = await change(tx);
-      await numberFeed(tx, options.accessTokenTtl);
-      await commit(client);
-      return value;
-    } catch (error) {
-      broken = await undo(client, error);
-      throw error;
-    } finally {
-      client.release(broken);
-    }
-  }
-
-  /** @returns an error when the connection cannot go back to the pool */
-  async function undo(client: pg.PoolClient, error: unknown): Promise<Error | undefined> {
-    if (error instanceof OutcomeUnknown || isConnectionError(error)) return error as Error;
-    try {
-      await client.query('rollback');
-      return undefined;
-    } catch (failure) {
-      return failure instanceof Error ? failure : new Error('rollback failed');
-    }
+  function told(error: unknown): unknown {
+    if (error instanceof OutcomeUnknown || isTrouble(error)) options.onTrouble(error);
+    return translate(error);
   }
 
   async function write<T>(change: (tx: Tx) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await attempt(change);
+        return await transact(lend, change, options);
       } catch (error) {
         if (tries < limits.attempts && REPEATABLE.test(sqlState(error) ?? '')) continue;
-        if (isTrouble(error)) options.onTrouble(error);
-        throw translate(error);
+        throw told(error);
       }
     }
   }
 
-  async function read<T>(query: (db: Reader) => Promise<T>): Promise<T> {
-    let leased: Leased | undefined;
-    let broken: Error | undefined;
-    try {
-      leased = await connect();
-      return await query(leased.reader);
-    } catch (error) {
-      if (isConnectionError(error)) broken = error as Error;
-      if (isTrouble(error)) options.onTrouble(error);
-      throw translate(error);
-    } finally {
-      leased?.client.release(broken);
-    }
-  }
-
   await firstContact(pool, label, options.waitForDatabase);
-  return { dialect: 'postgres', label, read, write, close: () => pool.end() };
+  return {
+    dialect: 'postgres',
+    label,
+    read: (ask) =>
+      query(lend, ask).catch((error: unknown) => {
+        throw told(error);
+      }),
+    write,
+    close: () => pool.end(),
+  };
 }
 
 function makePool(url: string, options: StoreOptions): pg.Pool {
@@ -207,7 +229,10 @@ function makePool(url: string, options: StoreOptions): pg.Pool {
     keepAlive: true,
     application_name: 'auth-server',
     // bigint as number: every one of ours is a time in ms or a count.
-    types: { getTypeParser: ((oid: number, format?: 'text') => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser },
+    types: {
+      getTypeParser: ((oid: number, format?: 'text') =>
+        oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+    },
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on('error', options.onTrouble);

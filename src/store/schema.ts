@@ -5,8 +5,8 @@
 import type { Generated } from 'kysely';
 import type { ClientType } from '../domain/client.ts';
 import type { ClientId, EventId, FamilyId, Generation, KeyId, Sha256, Subject, TokenId } from '../domain/ids.ts';
-import type { KeyRingName, KeyState, SigningKey } from '../domain/signing-key.ts';
 import type { SecurityEventType } from '../domain/security-event.ts';
+import type { KeyRingName, KeyState, SigningKey } from '../domain/signing-key.ts';
 import type { DurationMs, EpochMs } from '../domain/time.ts';
 import type { RevocationCause } from '../domain/token-family.ts';
 

@@ -26,7 +26,9 @@ const keyOf = (row: SigningKeyRow): StoredKey => ({
 
 /** All of them, oldest first. */
 export async function listKeys(db: Reader): Promise<StoredKey[]> {
-  return (await db.sql.selectFrom('signing_keys').selectAll().orderBy('created_at').orderBy('kid').execute()).map(keyOf);
+  return (await db.sql.selectFrom('signing_keys').selectAll().orderBy('created_at').orderBy('kid').execute()).map(
+    keyOf,
+  );
 }
 
 export async function insertKey(tx: Tx, key: StoredKey): Promise<void> {

@@ -7,27 +7,29 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
 import { Refusal } from '../refusal.ts';
+import { type Commits, makeGroupCommit } from './group-commit.ts';
 import { numberFeed } from './revocations.ts';
-import { type Connection, kyselyOver, OutcomeUnknown, type Reader, type Result, type Store, type StoreOptions, type Tx, txContext, unavailable } from './store.ts';
+import {
+  type Connection,
+  kyselyOver,
+  OutcomeUnknown,
+  type Reader,
+  type Result,
+  type Store,
+  type StoreOptions,
+  type Tx,
+  txContext,
+  unavailable,
+} from './store.ts';
 
 const limits = {
   /** How long a change waits for a lock that another process holds, ms; below `server.requestTimeout`. */
   lockWait: 2_000,
   lockRetry: 5,
-  /** Changes in one commit: beyond it the commit gets no cheaper for anyone. */
-  changesPerCommit: 256,
   statements: 500,
   /** Pages of the WAL before SQLite moves them into the file. */
   checkpointPages: 4_000,
 } as const;
-
-interface Waiting {
-  readonly change: (tx: Tx) => Promise<unknown>;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 /** Primary result codes that mean trouble with the file or its disk, not with us (SQLite, "Result Codes"). */
 const TROUBLE = /^SQLITE_(PERM|BUSY|LOCKED|READONLY|IOERR|CORRUPT|FULL|CANTOPEN|PROTOCOL|NOTADB|SCHEMA)/;
@@ -99,122 +101,86 @@ export interface SqliteStore extends Store {
   dataVersion(): number;
 }
 
-/** @throws Refusal database_unusable */
-export function openSqlite(path: string, options: StoreOptions): SqliteStore {
-  let writer: BetterSqlite3.Database;
-  let reader: BetterSqlite3.Database;
+interface Files {
+  readonly writer: BetterSqlite3.Database;
+  readonly reader: BetterSqlite3.Database;
+}
+
+function openFiles(path: string): Files {
   try {
-    writer = openWriter(path);
-    reader = openReader(path);
+    const writer = openWriter(path);
+    return { writer, reader: openReader(path) };
   } catch (error) {
-    throw new Refusal('database_unusable', `The database sqlite:${path} cannot be opened (${codeOf(error) || reasonOf(error)}).`, {
-      remedy: 'check that the folder exists and is writable, and that the file is a SQLite database: auth-server doctor',
+    const reason = codeOf(error) || reasonOf(error);
+    throw new Refusal('database_unusable', `The database sqlite:${path} cannot be opened (${reason}).`, {
+      remedy: 'check that its folder is there and writable, and that the file is a SQLite database: auth-server doctor',
       cause: error,
     });
   }
+}
 
-  const writeConnection = new SqliteConnection(writer);
-  const readConnection = new SqliteConnection(reader);
-  const forWriting = { dialect: 'sqlite', connection: writeConnection, sql: kyselyOver('sqlite', writeConnection) } as const;
-  const forReading: Reader = { dialect: 'sqlite', connection: readConnection, sql: kyselyOver('sqlite', readConnection) };
+/** Repeats from a timer what found the database locked by another process. */
+async function whileBusy<T>(attempt: () => T | Promise<T>): Promise<T> {
+  for (let waited = 0; ; waited += limits.lockRetry) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isBusy(error) || waited >= limits.lockWait) throw error;
+      await delay(limits.lockRetry);
+    }
+  }
+}
+
+function accessTo(db: BetterSqlite3.Database) {
+  const connection = new SqliteConnection(db);
+  return { dialect: 'sqlite', connection, sql: kyselyOver('sqlite', connection) } as const;
+}
+
+function commitsOf(writer: BetterSqlite3.Database, options: StoreOptions): Commits<Tx> {
+  const forWriting = accessTo(writer);
   const begin = writer.prepare('begin immediate');
   const commit = writer.prepare('commit');
   const rollback = writer.prepare('rollback');
-  const dataVersion = reader.prepare('pragma data_version').pluck();
-
-  const queue: Waiting[] = [];
-  let draining: Promise<void> | undefined;
-
-  async function run(change: Waiting['change']): Promise<unknown> {
-    const tx: Tx = { ...forWriting, ...txContext(options.now(), options.random) };
-    const value = await change(tx);
-    await numberFeed(tx, options.accessTokenTtl);
-    return value;
-  }
-
-  /** Takes the write lock, waiting from a timer while another process holds it. */
-  async function beginImmediate(): Promise<void> {
-    for (let waited = 0; ; waited += limits.lockRetry) {
-      try {
-        begin.run();
-        return;
-      } catch (error) {
-        if (!isBusy(error) || waited >= limits.lockWait) throw error;
-        await delay(limits.lockRetry);
-      }
-    }
-  }
-
-  /** All changes in one commit. A refusal is a value, so a throw is rare: then everything is undone, and each runs alone. */
-  async function commitTogether(batch: readonly Waiting[]): Promise<Outcome[]> {
-    await beginImmediate();
-    const values: unknown[] = [];
-    try {
-      for (const { change } of batch) values.push(await run(change));
-    } catch (error) {
-      undo();
-      if (batch.length === 1) return [{ error: translate(error) }];
-      const outcomes: Outcome[] = [];
-      for (const one of batch) outcomes.push(...(await settle([one])));
-      return outcomes;
-    }
-    try {
+  return {
+    begin: async () => {
+      await whileBusy(() => begin.run());
+    },
+    async run(change) {
+      const tx: Tx = { ...forWriting, ...txContext(options.now(), options.random) };
+      const value = await change(tx);
+      await numberFeed(tx, options.accessTokenTtl);
+      return value;
+    },
+    commit: () => {
       commit.run();
-    } catch (error) {
-      undo();
+    },
+    rollback: () => {
+      if (writer.inTransaction) rollback.run();
+    },
+    translate,
+    outcomeUnknown(error) {
       options.onTrouble(error);
-      return batch.map(() => ({ error: new OutcomeUnknown(error) }));
-    }
-    return values.map((value) => ({ value }));
-  }
+      return new OutcomeUnknown(error);
+    },
+  };
+}
 
-  function undo(): void {
-    if (writer.inTransaction) rollback.run();
-  }
-
-  const settle = (batch: readonly Waiting[]): Promise<Outcome[]> =>
-    commitTogether(batch).catch((error: unknown) => batch.map(() => ({ error: translate(error) })));
-
-  async function drain(): Promise<void> {
-    // Everything that this turn of the event loop asks for goes into one commit.
-    await new Promise((resolve) => setImmediate(resolve));
-    while (queue.length > 0) {
-      const batch = queue.splice(0, limits.changesPerCommit);
-      const outcomes = await settle(batch);
-      for (const [index, waiting] of batch.entries()) {
-        const outcome = outcomes[index] ?? { error: new Error('a change without an outcome') };
-        if ('error' in outcome) waiting.reject(outcome.error);
-        else waiting.resolve(outcome.value);
-      }
-      // Lets the answers leave, and the next requests in, before the next commit.
-      if (queue.length > 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-    draining = undefined;
-  }
-
-  async function read<T>(query: (db: Reader) => Promise<T>): Promise<T> {
-    for (let waited = 0; ; waited += limits.lockRetry) {
-      try {
-        return await query(forReading);
-      } catch (error) {
-        if (!isBusy(error) || waited >= limits.lockWait) throw translate(error);
-        await delay(limits.lockRetry);
-      }
-    }
-  }
-
+/** @throws Refusal database_unusable */
+export function openSqlite(path: string, options: StoreOptions): SqliteStore {
+  const { writer, reader } = openFiles(path);
+  const forReading: Reader = accessTo(reader);
+  const dataVersion = reader.prepare('pragma data_version').pluck();
+  const { write, idle } = makeGroupCommit(commitsOf(writer, options));
   return {
     dialect: 'sqlite',
     label: `sqlite:${path}`,
     path,
-    read,
-    write<T>(change: (tx: Tx) => Promise<T>): Promise<T> {
-      return new Promise<T>((resolve, reject) => {
-        queue.push({ change, resolve: resolve as (value: unknown) => void, reject });
-        draining ??= drain();
-      });
-    },
-    dataVersion: () => {
+    read: (query) =>
+      whileBusy(() => query(forReading)).catch((error: unknown) => {
+        throw translate(error);
+      }),
+    write,
+    dataVersion() {
       try {
         return dataVersion.get() as number;
       } catch (error) {
@@ -222,7 +188,7 @@ export function openSqlite(path: string, options: StoreOptions): SqliteStore {
       }
     },
     async close() {
-      await draining;
+      await idle();
       reader.close();
       writer.close();
     },

@@ -153,7 +153,10 @@ interface Statement {
   readonly parameters: readonly unknown[];
 }
 
-function compileWithSlots<P>(dialect: Dialect, build: (sql: Kysely<Database>, slots: Slots<P>) => Compilable): Statement {
+function compileWithSlots<P>(
+  dialect: Dialect,
+  build: (sql: Kysely<Database>, slots: Slots<P>) => Compilable,
+): Statement {
   const slots = new Proxy({}, { get: (_, name) => new Slot(String(name)) }) as Slots<P>;
   const { sql, parameters } = build(COMPILERS[dialect], slots).compile();
   return { sql, parameters };

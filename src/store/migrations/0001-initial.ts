@@ -36,7 +36,9 @@ export async function initial(tx: Tx): Promise<void> {
   await schema.createIndex('token_families_client').on('token_families').columns(['client_id', 'id']).execute();
   await schema.createIndex('token_families_ip').on('token_families').columns(['ip', 'id']).execute();
   await schema.createIndex('token_families_kid').on('token_families').columns(['kid']).execute();
-  await sql`create index token_families_revoked on token_families (revoked_at) where revoked_at is not null`.execute(tx.sql);
+  await sql`create index token_families_revoked on token_families (revoked_at) where revoked_at is not null`.execute(
+    tx.sql,
+  );
 
   let timeline = schema
     .createTable('refresh_tokens')
@@ -136,7 +138,13 @@ export async function initial(tx: Tx): Promise<void> {
     .execute();
 
   await tx.sql.insertInto('feed_position').values({ id: 1, epoch: tx.newId(), number: 0 }).execute();
-  await tx.sql.insertInto('settings').values([{ name: 'instance_id', value: tx.newId() }, { name: 'key_lock', value: '' }]).execute();
+  await tx.sql
+    .insertInto('settings')
+    .values([
+      { name: 'instance_id', value: tx.newId() },
+      { name: 'key_lock', value: '' },
+    ])
+    .execute();
   await tx.sql
     .insertInto('clients')
     .values({
