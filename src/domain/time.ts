@@ -29,14 +29,24 @@ export const after = (start: EpochMs, duration: number): EpochMs => epochMs(star
 export const toSeconds = (time: EpochMs): EpochSeconds => Math.floor(time / 1_000) as EpochSeconds;
 export const toMs = (time: EpochSeconds): EpochMs => epochMs(time * 1_000);
 
+/** For a library that wants one; nothing of ours does. */
+export const toDate = (time: EpochMs): Date => new Date(time);
+
 /** RFC 3339 in UTC with milliseconds. */
 export const toRfc3339 = (time: EpochMs): string => new Date(time).toISOString();
 
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** `Date.parse` makes the 30th of February the 1st of March: a slip of the keyboard would be another time. */
+const isDay = (day: string): boolean => {
+  const start = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(start) && toRfc3339(epochMs(start)).startsWith(day);
+};
 
 /** @returns undefined for anything that is not an RFC 3339 time */
 export function parseRfc3339(text: string): EpochMs | undefined {
-  const time = RFC3339.test(text) ? Date.parse(text) : Number.NaN;
+  const day = RFC3339.exec(text)?.[1];
+  const time = day === undefined || !isDay(day) ? Number.NaN : Date.parse(text);
   return Number.isNaN(time) ? undefined : epochMs(time);
 }
 
