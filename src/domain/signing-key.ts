@@ -112,7 +112,10 @@ function decideSuccession(ring: Ring, now: EpochMs, policy: KeyPolicy): KeyChang
 function decideRetirement(key: SigningKey, now: EpochMs, policy: KeyPolicy): KeyChange[] {
   if (key.retiresAt === null || key.retiresAt > now) return [];
   if (key.state === 'retiring') {
-    return [{ kind: 'move', kid: key.kid, to: 'verify_only', retiresAt: remembered(key.retiresAt, policy) }];
+    const forgottenAt = remembered(key.retiresAt, policy);
+    // After a long stop both ends may have passed.
+    if (forgottenAt > now) return [{ kind: 'move', kid: key.kid, to: 'verify_only', retiresAt: forgottenAt }];
+    return [{ kind: 'remove', kid: key.kid }];
   }
   return key.state === 'verify_only' || key.state === 'compromised' ? [{ kind: 'remove', kid: key.kid }] : [];
 }
