@@ -32,11 +32,14 @@ export function canonicalAddress(address: string): string {
   const ipv4 = mappedIpv4(groups);
   if (ipv4 !== undefined) return ipv4;
   const text = groups.map((group) => group.toString(16)).join(':');
-  const longest = (text.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? []).reduce(
-    (best, run) => (run.length > best.length ? run : best),
-    '',
+  // Of equally long runs of zeros the first is shortened (RFC 5952 §4.2.3).
+  const longest = [...text.matchAll(/(?<![^:])0(?::0)+(?![^:])/g)].reduce<RegExpExecArray | undefined>(
+    (best, run) => (best === undefined || run[0].length > best[0].length ? run : best),
+    undefined,
   );
-  return longest === '' ? text : text.replace(longest, '::').replace(':::', '::');
+  if (longest === undefined) return text;
+  const end = longest.index + longest[0].length;
+  return `${text.slice(0, longest.index).replace(/:$/, '')}::${text.slice(end).replace(/^:/, '')}`;
 }
 
 /**
