@@ -18,7 +18,7 @@ export function nearest(name: string, candidates: readonly string[]): string | u
 const normalize = (name: string): string => name.toLowerCase().replace(/[-_]/g, '').slice(0, 100);
 
 /** Insertions, deletions, replacements, and swaps of neighbours (optimal string alignment). */
-export function editDistance(left: string, right: string): number {
+function editDistance(left: string, right: string): number {
   let older: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, column) => column);
   for (let row = 1; row <= left.length; row++) {

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { SECURITY_EVENT_TYPES } from '../domain/security-event.ts';
-import { SIGNING_ALGORITHMS } from '../domain/signing-key.ts';
-import { DAY, durationMs, HOUR, MINUTE, SECOND } from '../domain/time.ts';
+import { JWKS_MAX_AGE, SIGNING_ALGORITHMS } from '../domain/signing-key.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../domain/time.ts';
 import type { SecretReader } from './secret-source.ts';
 import { hasScheme, isDatabaseUrl, locator, masterKeySource, signingSecret, signingSecrets } from './secret-values.ts';
 import {
@@ -26,9 +26,6 @@ import {
   text,
   yesOrNo,
 } from './values.ts';
-
-/** How long verifiers may keep the JWKS; a key is published at least twice as long before it signs. */
-export const JWKS_MAX_AGE = durationMs(5 * MINUTE);
 
 /** Longer is a slip of the keyboard. */
 const EVER = 3_650 * DAY;

@@ -2,7 +2,7 @@
  * Reads a secret from where the configuration says that it is: in the text itself, in an environment variable or in a
  * file. It stands alone because it holds the rules for files that keep secrets; it never puts a secret into a message.
  */
-import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { Secret } from '../domain/secret.ts';
 import { printable } from './fault.ts';
@@ -48,7 +48,7 @@ export const secretReader = (env: Readonly<Record<string, string | undefined>>, 
 });
 
 /** As written when that already means the right file, so that messages stay short; absolute when it would not. */
-export const locatePath = (path: string, cwd: string): string =>
+const locatePath = (path: string, cwd: string): string =>
   isAbsolute(path) || resolve(cwd) === process.cwd() ? path : resolve(cwd, path);
 
 function readVariable(name: string, env: Readonly<Record<string, string | undefined>>): SecretReading {
@@ -65,7 +65,8 @@ function readVariable(name: string, env: Readonly<Record<string, string | undefi
 function readSecretFile(shown: string, path: string): SecretReading {
   let text: string;
   try {
-    const file = openSync(path, 'r');
+    // Opening a pipe would otherwise wait for its writer.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const wrong = unfitFile(shown, fstatSync(file));
       if (wrong !== undefined) return { kind: 'fault', ...wrong };

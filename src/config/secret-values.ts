@@ -139,7 +139,7 @@ export const isDatabaseUrl = (value: string): boolean =>
   /^sqlite:(?!\/\/[^/])(?!:memory:)[^\0-\x1f]+$/.test(value) || hasScheme(value, ['postgres', 'postgresql']);
 
 /** A URL without what may be secret in it: the login and some of the query. What cannot be read is hidden whole. */
-export function maskUrl(value: string): string {
+function maskUrl(value: string): string {
   if (value.startsWith('sqlite:')) return value;
   if (!URL.canParse(value)) return HIDDEN;
   const url = new URL(value);
