@@ -167,11 +167,14 @@ function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
         chunks.push(chunk);
       }
     });
-    incoming.once('end', () =>
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
-    );
-    incoming.once('error', () => reject(invalidRequest('The body did not arrive whole.')));
-    incoming.once('close', () => reject(invalidRequest('The body did not arrive whole.')));
+    const broken = (): void => reject(invalidRequest('The body did not arrive whole.'));
+    incoming.once('error', broken);
+    incoming.once('close', broken);
+    incoming.once('end', () => {
+      // Every request ends with `close`; an error made then would cost a stack trace each time.
+      incoming.off('close', broken);
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+    });
   });
 }
 
