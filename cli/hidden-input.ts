@@ -37,9 +37,9 @@ export function typeHidden(input: ReadStream, takeSignals: TakeSignals): Promise
     const onData = (chunk: Buffer): void => {
       const ending = typeChunk(line, chunk);
       if (ending === undefined) return;
-      // What was typed ahead belongs to the next question.
-      if (ending.rest.length > 0) input.unshift(ending.rest);
       finish(ending.isGivenUp ? undefined : Uint8Array.from(line));
+      // What was typed ahead belongs to the next question. Only now: a stream that flows would hand it back to us.
+      if (ending.rest.length > 0) input.unshift(ending.rest);
     };
     const giveBack = takeSignals(giveUp);
     input.setRawMode(true);
