@@ -60,11 +60,14 @@ export type MasterKeyFile =
   | { readonly kind: 'read'; readonly key: MasterKey }
   | { readonly kind: 'missing' | 'unreadable' | 'exposed' | 'malformed' };
 
-/** Reads the file only if nobody but its owner can. */
+/**
+ * Reads the file only if nobody but its owner can. A file of another owner can reach this process through its group alone
+ * (a systemd credential, a mounted secret): then reading by the group is the point.
+ */
 export function readMasterKeyFile(path: string): MasterKeyFile {
   try {
-    const { mode, size } = statSync(path);
-    if ((mode & 0o077) !== 0) return { kind: 'exposed' };
+    const { mode, size, uid } = statSync(path);
+    if ((mode & (uid === process.geteuid?.() ? 0o077 : 0o037)) !== 0) return { kind: 'exposed' };
     const key = size > 1_024 ? undefined : parseMasterKey(readFileSync(path, 'utf8'));
     return key === undefined ? { kind: 'malformed' } : { kind: 'read', key };
   } catch (error) {
