@@ -7,22 +7,28 @@ import type { KeyRing } from './crypto/key-ring.ts';
 import type { MasterKey } from './crypto/master-key.ts';
 import { makePasswordHasher, type PasswordHasher } from './crypto/password.ts';
 import { type ClientTable, clientTable } from './domain/client.ts';
+import { uuidv7 } from './domain/ids.ts';
 import { type Clock, type DurationMs, durationMs, epochMs } from './domain/time.ts';
 import type { UserDirectory } from './domain/user-directory.ts';
 import { describeError, type Log } from './log.ts';
+import { type Metrics, makeMetrics, noMetrics } from './metrics.ts';
 import { loadKeyRing } from './operations/key-ring.ts';
 import { openMasterKey } from './operations/master-key.ts';
 import { Refusal } from './refusal.ts';
 import { makeSnapshot, type Snapshot } from './snapshot.ts';
 import { listClients } from './store/clients.ts';
+import { countedStore } from './store/counted.ts';
 import { type LivenessCheck, livenessCheck } from './store/liveness.ts';
 import { migrateUp, schemaStatus } from './store/migrate.ts';
 import { openPostgres, type PostgresStore } from './store/postgres.ts';
 import { type RotateAtOnce, rotateAtOnce } from './store/rotations.ts';
 import { findSetting } from './store/settings.ts';
+import { countKeys } from './store/signing-keys.ts';
 import { openSqlite, type SqliteStore } from './store/sqlite.ts';
-import type { StoreOptions } from './store/store.ts';
+import type { Store, StoreOptions } from './store/store.ts';
 import { localDirectory } from './users/local.ts';
+import { remoteDirectory } from './users/remote.ts';
+import { timedDirectory } from './users/timed.ts';
 
 export interface Random {
   bytes(count: number): Uint8Array;
@@ -35,6 +41,7 @@ export interface App {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly store: SqliteStore | PostgresStore;
   readonly users: UserDirectory;
   readonly passwords: PasswordHasher;
@@ -77,7 +84,8 @@ const systemRandom: Random = { bytes: (count) => randomBytes(count), jitter: () 
 export async function openApp(options: OpenOptions): Promise<App> {
   const { config, log, clock = systemClock, random = systemRandom } = options;
   const databaseClock = options.databaseClock ?? true;
-  const store = await openStore(options, {
+  const metrics = config.metrics.listen === null ? noMetrics : makeMetrics();
+  const opened = await openStore(options, {
     now: clock.now,
     random: (count) => random.bytes(count),
     databaseClock,
@@ -86,9 +94,11 @@ export async function openApp(options: OpenOptions): Promise<App> {
     waitForDatabase: options.waitForDatabase ?? durationMs(0),
     onTrouble: (error) => log.warn('database trouble', describeError(error)),
   });
+  const store = metrics === noMetrics ? opened : countedStore(opened, metrics.revoked);
   try {
     const instance = await prepareSchema(store, options.schema);
     const passwords = makePasswordHasher();
+    showGauges(metrics, store, passwords);
     const master = once(() =>
       openMasterKey({ source: config.masterKey, store, instance, mayCreate: options.schema === 'create' }),
     );
@@ -98,9 +108,10 @@ export async function openApp(options: OpenOptions): Promise<App> {
       clock,
       random,
       log,
+      metrics,
       store,
       passwords,
-      users: localDirectory(store, passwords),
+      users: timedDirectory(openDirectory(options, store, passwords), clock, metrics.userDirectoryAnswered),
       clients: makeSnapshot(async () => clientTable(await store.read(listClients)), SNAPSHOT_AGE, monotonic),
       keys: makeSnapshot(
         async (previous) => loadKeyRing(store, await master(), instance, previous),
@@ -136,6 +147,36 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     });
     return made;
   };
+}
+
+/** The microservice where one is configured, else the table. */
+function openDirectory(
+  { config, log, clock = systemClock, random = systemRandom }: OpenOptions,
+  store: Store,
+  passwords: PasswordHasher,
+): UserDirectory {
+  const { http } = config.users;
+  if (http === null) return localDirectory(store, passwords);
+  const newId = (): string => uuidv7(clock.now(), random.bytes(10));
+  return remoteDirectory({ ...http, claims: config.tokens.claims, clock, log, newId });
+}
+
+function showGauges(metrics: Metrics, store: Store, passwords: PasswordHasher): void {
+  metrics.gauge({
+    name: 'password_hash_queue',
+    help: 'Passwords that wait to be hashed.',
+    labels: [],
+    read: async () => [{ labels: {}, value: passwords.queued() }],
+  });
+  metrics.gauge({
+    name: 'keys',
+    help: 'Signing keys, by ring and state.',
+    labels: ['ring', 'state'],
+    read: async () => {
+      const counts = await store.read(countKeys);
+      return counts.map(({ ring, state, count }) => ({ labels: { ring, state }, value: count }));
+    },
+  });
 }
 
 async function openStore({ config, schema }: OpenOptions, options: StoreOptions): Promise<SqliteStore | PostgresStore> {

@@ -49,10 +49,13 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
     const closing = answer.status === 413 || isStopping() ? { Connection: 'close' } : {};
     const common = { 'X-Request-Id': request.id, 'X-Content-Type-Options': 'nosniff', ...closing };
     send(incoming, outgoing, answer, { ...common, ...crossOrigin.headers(request, route) });
+    const ms = app.clock.monotonic() - started;
+    // What a caller made up is no path of ours: neither a line of the log nor a series of its own.
+    const path = route === undefined ? '(unknown)' : route.path;
+    app.metrics.answered(path, answer.status, ms / 1_000);
     if (app.log.enabled('debug')) {
-      const ms = Math.round(app.clock.monotonic() - started);
-      const path = route === undefined ? '(unknown)' : request.path;
-      app.log.debug('request', { method: request.method, path, status: answer.status, ms, request_id: request.id });
+      const { method, id } = request;
+      app.log.debug('request', { method, path, status: answer.status, ms: Math.round(ms), request_id: id });
     }
   }
 

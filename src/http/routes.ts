@@ -16,44 +16,53 @@ export type Handler = (app: App, request: HttpRequest, isStopping: () => boolean
 export type CrossOrigin = 'configured' | 'any' | 'none';
 
 export interface Route {
+  /** The row of the table, whatever the path that was sent: `{id}` stands for one segment, `/…` for anything below. */
+  readonly path: string;
   /** By method; `ALL` takes every one. `HEAD` is answered wherever `GET` is. */
   readonly methods: Readonly<Partial<Record<'GET' | 'POST' | 'ALL', Handler>>>;
   readonly crossOrigin: CrossOrigin;
 }
 
-const post = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Route => ({
+type Row = Omit<Route, 'path'>;
+
+const post = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Row => ({
   methods: { POST: handler },
   crossOrigin,
 });
-const get = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Route => ({
+const get = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Row => ({
   methods: { GET: handler },
   crossOrigin,
 });
 
 const METADATA_PATH = '/.well-known/oauth-authorization-server';
 
+const TABLE = {
+  '/login': post(postLogin),
+  '/refresh': post(postRefresh),
+  '/logout': post(postLogout),
+  '/sessions': post(postSessions),
+  '/verify': post(postVerify, 'none'),
+  '/forward-auth': { methods: { ALL: forwardAuth }, crossOrigin: 'none' },
+  '/oauth/token': post(postToken),
+  '/oauth/introspect': post(postIntrospect, 'none'),
+  '/oauth/revoke': post(postRevoke),
+  '/.well-known/jwks.json': get(getJwks, 'any'),
+  [METADATA_PATH]: get(getMetadata, 'any'),
+  '/healthz': get(getHealth),
+  '/readyz': get(getReadiness),
+} as const satisfies Readonly<Record<string, Row>>;
+
+export type RoutePath = keyof typeof TABLE;
+
 /** @returns the route of a path exactly as it was sent, or undefined */
 export function makeRoutes(issuer: string): (path: string) => Route | undefined {
-  const routes = new Map<string, Route>([
-    ['/login', post(postLogin)],
-    ['/refresh', post(postRefresh)],
-    ['/logout', post(postLogout)],
-    ['/sessions', post(postSessions)],
-    ['/verify', post(postVerify, 'none')],
-    ['/oauth/token', post(postToken)],
-    ['/oauth/introspect', post(postIntrospect, 'none')],
-    ['/oauth/revoke', post(postRevoke)],
-    ['/.well-known/jwks.json', get(getJwks, 'any')],
-    [METADATA_PATH, get(getMetadata, 'any')],
-    ['/healthz', get(getHealth)],
-    ['/readyz', get(getReadiness)],
-  ]);
+  const routes = new Map<string, Route>(Object.entries(TABLE).map(([path, row]) => [path, { path, ...row }]));
   const issuerPath = new URL(issuer).pathname.replace(/\/$/, '');
+  const metadata = routes.get(METADATA_PATH);
   // RFC 8414 §3.1: the issuer's path goes behind the well-known one.
-  if (issuerPath !== '') routes.set(`${METADATA_PATH}${issuerPath}`, get(getMetadata, 'any'));
+  if (issuerPath !== '' && metadata !== undefined) routes.set(`${METADATA_PATH}${issuerPath}`, metadata);
 
-  const proxied: Route = { methods: { ALL: forwardAuth }, crossOrigin: 'none' };
-  return (path) => (path === '/forward-auth' || path.startsWith('/forward-auth/') ? proxied : routes.get(path));
+  return (path) => routes.get(path.startsWith('/forward-auth/') ? '/forward-auth' : path);
 }
 
 /** For `Allow` (RFC 9110 §10.2.1). */

@@ -5,6 +5,7 @@ import { describeError, type Log } from '../log.ts';
 import { keepIssuer } from '../operations/issuer.ts';
 import { moveKeysOn } from '../operations/keys.ts';
 import { makeHandling } from './handle.ts';
+import { serveMetrics } from './metrics.ts';
 import { type HttpServer, listen } from './server.ts';
 
 export interface StartOptions extends Omit<OpenOptions, 'schema'> {
@@ -16,6 +17,8 @@ export interface RunningServer {
   readonly app: App;
   readonly host: string;
   readonly port: number;
+  /** Of `metrics.listen`, where it is set. */
+  readonly metricsPort: number | null;
   /** Answers what has arrived, then closes everything. */
   stop(): Promise<void>;
 }
@@ -54,14 +57,19 @@ async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningS
       old: replaced,
       new: app.config.issuer,
     });
+  const { listen: metricsAddress } = app.config.metrics;
+  const metrics = metricsAddress === null ? undefined : await serveMetrics(app, metricsAddress);
   const endSchedule = keepKeysMoving(app, log);
   http.serve(makeHandling(app, http.isStopping));
   return {
     app,
     host: http.host,
     port: http.port,
+    metricsPort: metrics?.port ?? null,
     async stop() {
       await http.stop(app.config.server.shutdownTimeout);
+      // Last, so that the end of the last requests is still seen.
+      await metrics?.stop();
       await endSchedule();
       await closeApp(app);
     },

@@ -82,6 +82,12 @@ type Throttled = Extract<LoginOutcome, { kind: 'throttled' }>;
 
 /** @throws Refusal invalid_client, overloaded, user_directory_unavailable, temporarily_unavailable */
 export async function login(app: App, request: LoginRequest): Promise<LoginOutcome> {
+  const outcome = await tryLogin(app, request);
+  app.metrics.loggedIn(outcome.kind);
+  return outcome;
+}
+
+async function tryLogin(app: App, request: LoginRequest): Promise<LoginOutcome> {
   const client = await loginClient(app, request.clientId, request.credentials);
   const usernameHash = hashUsername(await app.master(), canonicalUsername(request.username));
   const attempt: Attempt = {

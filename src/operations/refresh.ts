@@ -106,6 +106,17 @@ type OwnerOf = (
 >;
 
 async function refreshFor(app: App, request: RefreshRequest, ownerOf: OwnerOf): Promise<RefreshOutcome> {
+  const outcome = await tryRefresh(app, request, ownerOf);
+  if (outcome.kind === 'issued') {
+    app.metrics.refreshed(outcome.replayed ? 'replayed' : 'rotated');
+  } else {
+    app.metrics.refreshed(outcome.reason);
+    if (outcome.about?.class !== undefined) app.metrics.reused(outcome.about.class);
+  }
+  return outcome;
+}
+
+async function tryRefresh(app: App, request: RefreshRequest, ownerOf: OwnerOf): Promise<RefreshOutcome> {
   const ring = await keyRingFor(app, request.refreshToken);
   const reading = readRefreshToken(request.refreshToken, ring, app.config.issuer, app.clock.now());
   if (reading.kind !== 'valid') return rejected(reading.kind);

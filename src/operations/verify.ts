@@ -26,6 +26,17 @@ export async function verify(
   token: string,
   audience?: string,
 ): Promise<VerifyOutcome> {
+  const outcome = await judge(app, resourceServer, token, audience);
+  app.metrics.verified(outcome.active ? 'active' : outcome.reason);
+  return outcome;
+}
+
+async function judge(
+  app: App,
+  resourceServer: Client,
+  token: string,
+  audience: string | undefined,
+): Promise<VerifyOutcome> {
   const ring = await keyRingFor(app, token);
   const genuine = genuineToken(app, ring, token);
   const key = genuine === undefined ? undefined : ring.access.byId.get(genuine.kid);

@@ -4,9 +4,10 @@
  */
 import type { FamilyId, KeyId } from '../domain/ids.ts';
 import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
+import type { RevocationCause } from '../domain/token-family.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
-export type FeedEntry = { readonly familyId: FamilyId } | { readonly kid: KeyId };
+export type FeedEntry = { readonly familyId: FamilyId; readonly cause: RevocationCause } | { readonly kid: KeyId };
 
 export interface FeedPosition {
   /** Changes when the database was restored or its keys were reset: what a reader knew is void. */

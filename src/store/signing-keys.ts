@@ -1,6 +1,6 @@
 /** The keys of both rings; private halves are stored sealed under the master key and are opaque here. */
 import type { KeyId } from '../domain/ids.ts';
-import type { KeyState, SigningKey } from '../domain/signing-key.ts';
+import type { KeyRingName, KeyState, SigningKey } from '../domain/signing-key.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { SigningKeyRow } from './schema.ts';
 import type { Reader, Tx } from './store.ts';
@@ -29,6 +29,18 @@ export async function listKeys(db: Reader): Promise<StoredKey[]> {
   return (await db.sql.selectFrom('signing_keys').selectAll().orderBy('created_at').orderBy('kid').execute()).map(
     keyOf,
   );
+}
+
+/** How many there are of each ring and state; those that there are none of are left out. */
+export async function countKeys(
+  db: Reader,
+): Promise<readonly { readonly ring: KeyRingName; readonly state: KeyState; readonly count: number }[]> {
+  const rows = await db.sql
+    .selectFrom('signing_keys')
+    .select(['ring', 'state', (eb) => eb.fn.countAll<number>().as('count')])
+    .groupBy(['ring', 'state'])
+    .execute();
+  return rows.map(({ ring, state, count }) => ({ ring, state, count: Number(count) }));
 }
 
 export async function insertKey(tx: Tx, key: StoredKey): Promise<void> {

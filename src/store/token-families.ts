@@ -231,7 +231,7 @@ export async function revokeFamilies(
     .execute();
   const ended = rows.map(familyOf);
   for (const family of ended) {
-    tx.feed.push({ familyId: family.id });
+    tx.feed.push({ familyId: family.id, cause });
     await recordEvent(tx, familyRevoked(family, cause, note));
   }
   return ended;
