@@ -200,8 +200,11 @@ const broker = (reader: SecretReader) =>
       {
         url: locator(reader, (url) => hasScheme(url, BROKERS), BROKER).describe('The broker; may hold a password.'),
         types: types().prefault([]).describe(TYPES),
+        name: text(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 letters, digits, "_" and "-"')
+          .prefault('auth-events')
+          .describe('Name of the exchange (RabbitMQ), of the stream and its subjects (NATS), of the key (Redis).'),
       },
-      { error: 'must be an object with url and types' },
+      { error: 'must be an object with url, types and name' },
     )
     .readonly();
 
@@ -213,7 +216,7 @@ const events = (reader: SecretReader) =>
       'Where events are posted, signed by the Standard Webhooks scheme. `secret` is one secret, or two while they are exchanged.',
     ),
     brokers: key(
-      list(broker(reader), 32, 'list of {url, types}'),
+      list(broker(reader), 32, 'list of {url, types, name}'),
       [],
       'Message brokers that get events: amqp:// (RabbitMQ), nats:// (JetStream), redis:// (Streams).',
     ),

@@ -1,5 +1,8 @@
-/** The event log, written in the transaction of the change it tells of: only a `Tx` can record, so none is lost and none invented. */
-import type { Selectable } from 'kysely';
+/**
+ * The event log, written in the transaction of the change it tells of: only a `Tx` can record, so none is lost and none
+ * invented. Each event also enters the outbox, from where a worker takes it to the receivers.
+ */
+import { type Selectable, sql } from 'kysely';
 import type { EventId, FamilyId, Subject } from '../domain/ids.ts';
 import type { SecurityEvent, SecurityEventType } from '../domain/security-event.ts';
 import type { EpochMs } from '../domain/time.ts';
@@ -14,22 +17,35 @@ export interface RecordedEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-const insert = prepared<{
+interface NewEvent {
   id: EventId;
   type: SecurityEventType;
   family_id: FamilyId | null;
   subject: Subject | null;
   timestamp: EpochMs;
   data: string;
-}>((sql, slot) =>
-  sql.insertInto('events').values({
+}
+
+/** On Postgres the event and its place in the outbox are one statement, one round trip. */
+const insert = prepared<NewEvent>((sql, slot, dialect) => {
+  const values = {
     id: slot.id,
     type: slot.type,
     family_id: slot.family_id,
     subject: slot.subject,
     timestamp: slot.timestamp,
     data: slot.data,
-  }),
+  };
+  if (dialect === 'sqlite') return sql.insertInto('events').values(values);
+  return sql
+    .with('recorded', (db) => db.insertInto('events').values(values).returning('number'))
+    .insertInto('outbox')
+    .columns(['event_number'])
+    .expression((db) => db.selectFrom('recorded').select('recorded.number'));
+});
+
+const queueLast = prepared<object>((db) =>
+  db.insertInto('outbox').values({ event_number: sql<number>`last_insert_rowid()` }),
 );
 
 export async function recordEvent(tx: Tx, event: SecurityEvent): Promise<void> {
@@ -42,6 +58,7 @@ export async function recordEvent(tx: Tx, event: SecurityEvent): Promise<void> {
     timestamp: tx.now,
     data: JSON.stringify(data),
   });
+  if (tx.dialect === 'sqlite') await queueLast(tx, {});
 }
 
 export interface EventFilter {
@@ -52,7 +69,7 @@ export interface EventFilter {
   readonly limit: number;
 }
 
-const eventOf = (row: Selectable<EventRow>): RecordedEvent => ({
+export const eventOf = (row: Selectable<EventRow>): RecordedEvent => ({
   number: row.number,
   id: row.id,
   type: row.type,

@@ -4,11 +4,13 @@
  */
 import { Refusal } from '../refusal.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { deliveries } from './migrations/0002-deliveries.ts';
 import type { Reader, Store, Tx } from './store.ts';
 
 /** In order; a released one never changes. */
 const MIGRATIONS: readonly { readonly name: string; readonly up: (tx: Tx) => Promise<void> }[] = [
   { name: '0001-initial', up: initial },
+  { name: '0002-deliveries', up: deliveries },
 ];
 
 /** Any number will do that nobody else uses in this database. */

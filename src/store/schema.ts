@@ -4,6 +4,7 @@
  */
 import type { Generated } from 'kysely';
 import type { ClientType } from '../domain/client.ts';
+import type { DeliveryState, ReceiverKey } from '../domain/delivery.ts';
 import type { ClientId, EventId, FamilyId, Generation, KeyId, Sha256, Subject, TokenId } from '../domain/ids.ts';
 import type { SecurityEventType } from '../domain/security-event.ts';
 import type { KeyRingName, KeyState, SigningKey } from '../domain/signing-key.ts';
@@ -108,6 +109,33 @@ export interface EventRow {
   data: string;
 }
 
+/** Events that no worker has distributed to the receivers yet. A queue of rows, not a position: numbers are not in commit order. */
+export interface OutboxRow {
+  event_number: number;
+}
+
+export interface ReceiverRow {
+  key: ReceiverKey;
+  label: string;
+  /** Events that are older are not for it. */
+  since: EpochMs;
+  disabled_at: EpochMs | null;
+  disabled_reason: string | null;
+}
+
+export interface DeliveryRow {
+  receiver: ReceiverKey;
+  event_number: number;
+  family_id: FamilyId | null;
+  state: DeliveryState;
+  attempts: number;
+  first_attempt_at: EpochMs | null;
+  next_attempt_at: EpochMs;
+  leased_until: EpochMs | null;
+  settled_at: EpochMs | null;
+  last_error: string | null;
+}
+
 export interface SettingRow {
   name: string;
   value: string;
@@ -134,6 +162,9 @@ export interface Database {
   login_attempts: LoginAttemptRow;
   revocations: RevocationRow;
   events: EventRow;
+  outbox: OutboxRow;
+  receivers: ReceiverRow;
+  deliveries: DeliveryRow;
   settings: SettingRow;
   feed_position: FeedPositionRow;
   migrations: MigrationRow;

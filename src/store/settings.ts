@@ -1,7 +1,7 @@
 /** Facts about this database that every process must agree on: its id, its issuer, which master key opens it. */
 import { prepared, type Reader, type Tx } from './store.ts';
 
-export type SettingName = 'instance_id' | 'issuer' | 'master_key_check' | 'key_lock';
+export type SettingName = 'instance_id' | 'issuer' | 'master_key_check' | 'key_lock' | 'worker_seen' | 'purged';
 
 const byName = prepared<{ name: string }, { value: string }>((sql, slot) =>
   sql.selectFrom('settings').select('value').where('name', '=', slot.name),

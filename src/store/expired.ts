@@ -1,0 +1,178 @@
+/**
+ * Finding and removing what has had its time. Tables that requests write have no index for it, which every request would
+ * pay: they are read in pages by their key instead. Each function takes one small step; the steps are the purge's.
+ */
+import type { FamilyId, Generation } from '../domain/ids.ts';
+import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
+import type { Reader, Tx } from './store.ts';
+
+/** A family whose older generations can go: all before `below`. */
+export interface OldGenerations {
+  readonly familyId: FamilyId;
+  readonly below: Generation;
+}
+
+export interface TimelinePage {
+  readonly old: readonly OldGenerations[];
+  /** Where the next page begins; undefined after the last one. */
+  readonly next: TimelinePlace | undefined;
+}
+
+export interface TimelinePlace {
+  readonly familyId: string;
+  readonly generation: number;
+}
+
+/** One page of the timeline: which of it is older than `cutoff`, and not of a current generation. */
+export async function findOldGenerations(
+  db: Reader,
+  from: TimelinePlace,
+  cutoff: EpochMs,
+  limit: number,
+): Promise<TimelinePage> {
+  const rows = await db.sql
+    .selectFrom('refresh_tokens as t')
+    .leftJoin('token_families as f', 'f.id', 't.family_id')
+    .select(['t.family_id', 't.generation', 't.issued_at', 'f.generation as current'])
+    .where((eb) =>
+      eb.or([
+        eb('t.family_id', '>', from.familyId as FamilyId),
+        eb.and([
+          eb('t.family_id', '=', from.familyId as FamilyId),
+          eb('t.generation', '>', from.generation as Generation),
+        ]),
+      ]),
+    )
+    .orderBy('t.family_id')
+    .orderBy('t.generation')
+    .limit(limit)
+    .execute();
+  const below = new Map<FamilyId, Generation>();
+  for (const row of rows) {
+    const isPast = row.current === null || row.generation < row.current;
+    if (isPast && row.issued_at < cutoff) below.set(row.family_id, (row.generation + 1) as Generation);
+  }
+  const last = rows.at(-1);
+  return {
+    old: [...below].map(([familyId, generation]) => ({ familyId, below: generation })),
+    next:
+      last === undefined || rows.length < limit ? undefined : { familyId: last.family_id, generation: last.generation },
+  };
+}
+
+/** @returns how many rows went */
+export async function deleteGenerations(tx: Tx, { familyId, below }: OldGenerations): Promise<number> {
+  const result = await tx.sql
+    .deleteFrom('refresh_tokens')
+    .where('family_id', '=', familyId)
+    .where('generation', '<', below)
+    .executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
+/** One page of families: those whose last refresh token expired before `cutoff`. */
+export async function findExpiredFamilies(
+  db: Reader,
+  from: string,
+  cutoff: EpochMs,
+  limit: number,
+): Promise<{ readonly expired: readonly FamilyId[]; readonly next: string | undefined }> {
+  const rows = await db.sql
+    .selectFrom('token_families')
+    .select(['id', 'expires_at'])
+    .where('id', '>', from as FamilyId)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  const last = rows.at(-1);
+  return {
+    expired: rows.filter((row) => row.expires_at < cutoff).map((row) => row.id),
+    next: rows.length < limit ? undefined : last?.id,
+  };
+}
+
+/** With their timeline. Judged again: a family may have been refreshed meanwhile. */
+export async function deleteFamilies(
+  tx: Tx,
+  families: readonly FamilyId[],
+  cutoff: EpochMs,
+): Promise<{ readonly families: number; readonly refreshTokens: number }> {
+  const gone = await tx.sql
+    .deleteFrom('token_families')
+    .where('id', 'in', families)
+    .where('expires_at', '<', cutoff)
+    .returning('id')
+    .execute();
+  if (gone.length === 0) return { families: 0, refreshTokens: 0 };
+  const timeline = await tx.sql
+    .deleteFrom('refresh_tokens')
+    .where(
+      'family_id',
+      'in',
+      gone.map((row) => row.id),
+    )
+    .executeTakeFirst();
+  return { families: gone.length, refreshTokens: Number(timeline.numDeletedRows) };
+}
+
+/** The oldest events, as far as they are older than `cutoff`. */
+export async function findOldEvents(db: Reader, cutoff: EpochMs, limit: number): Promise<readonly number[]> {
+  const rows = await db.sql
+    .selectFrom('events')
+    .select(['number', 'timestamp'])
+    .orderBy('number')
+    .limit(limit)
+    .execute();
+  return rows.filter((row) => row.timestamp < cutoff).map((row) => row.number);
+}
+
+/** With their deliveries, also those that were never made. */
+export async function deleteEvents(tx: Tx, numbers: readonly number[]): Promise<number> {
+  await tx.sql.deleteFrom('deliveries').where('event_number', 'in', numbers).execute();
+  await tx.sql.deleteFrom('outbox').where('event_number', 'in', numbers).execute();
+  const result = await tx.sql.deleteFrom('events').where('number', 'in', numbers).executeTakeFirst();
+  return Number(result.numDeletedRows);
+}
+
+/** Entries of the feed that every access token has outlived. @returns how many went */
+export async function deleteFeedEntries(tx: Tx, limit: number): Promise<number> {
+  const rows = await tx.sql
+    .selectFrom('revocations')
+    .select('number')
+    .where('until', '<', tx.now)
+    .orderBy('number')
+    .limit(limit)
+    .execute();
+  const numbers = rows.map((row) => row.number);
+  if (numbers.length > 0) await tx.sql.deleteFrom('revocations').where('number', 'in', numbers).execute();
+  return numbers.length;
+}
+
+/** One page of the failure counts: those whose window has passed. */
+export async function findOldFailures(
+  db: Reader,
+  from: string,
+  { window, now }: { readonly window: DurationMs; readonly now: EpochMs },
+  limit: number,
+): Promise<{ readonly old: readonly string[]; readonly next: string | undefined }> {
+  const rows = await db.sql
+    .selectFrom('login_attempts')
+    .select(['bucket', 'since'])
+    .where('bucket', '>', from)
+    .orderBy('bucket')
+    .limit(limit)
+    .execute();
+  return {
+    old: rows.filter((row) => after(row.since, window) <= now).map((row) => row.bucket),
+    next: rows.length < limit ? undefined : rows.at(-1)?.bucket,
+  };
+}
+
+/** Judged again: a new window may have begun meanwhile. */
+export async function deleteFailures(tx: Tx, buckets: readonly string[], window: DurationMs): Promise<void> {
+  await tx.sql
+    .deleteFrom('login_attempts')
+    .where('bucket', 'in', buckets)
+    .where('since', '<=', after(tx.now, -window))
+    .execute();
+}

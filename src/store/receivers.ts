@@ -1,0 +1,48 @@
+/** The receivers that workers have known. They are configured elsewhere; here is what must outlive a worker. */
+import type { ReceiverKey, Subscription } from '../domain/delivery.ts';
+import type { EpochMs } from '../domain/time.ts';
+import type { Reader, Tx } from './store.ts';
+
+export interface KnownReceiver {
+  readonly key: ReceiverKey;
+  readonly label: string;
+  readonly since: EpochMs;
+  readonly disabled: { readonly at: EpochMs; readonly reason: string } | null;
+}
+
+export async function listReceivers(db: Reader): Promise<readonly KnownReceiver[]> {
+  const rows = await db.sql.selectFrom('receivers').selectAll().orderBy('label').orderBy('key').execute();
+  return rows.map(({ disabled_at: at, disabled_reason: reason, ...row }) => ({
+    ...row,
+    disabled: at === null ? null : { at, reason: reason ?? '' },
+  }));
+}
+
+/** @param since for those that are new: older events are not for them */
+export async function registerReceivers(tx: Tx, receivers: readonly Subscription[], since: EpochMs): Promise<void> {
+  if (receivers.length === 0) return;
+  await tx.sql
+    .insertInto('receivers')
+    .values(receivers.map(({ key, label }) => ({ key, label, since, disabled_at: null, disabled_reason: null })))
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .execute();
+}
+
+export async function disableReceiver(tx: Tx, key: ReceiverKey, reason: string): Promise<void> {
+  await tx.sql
+    .updateTable('receivers')
+    .set({ disabled_at: tx.now, disabled_reason: reason })
+    .where('key', '=', key)
+    .where('disabled_at', 'is', null)
+    .execute();
+}
+
+export async function enableReceivers(tx: Tx, keys: readonly ReceiverKey[]): Promise<void> {
+  if (keys.length === 0) return;
+  await tx.sql
+    .updateTable('receivers')
+    .set({ disabled_at: null, disabled_reason: null })
+    .where('key', 'in', keys)
+    .where('disabled_at', 'is not', null)
+    .execute();
+}
