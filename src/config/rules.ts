@@ -24,6 +24,22 @@ const needs = (path: string, isMissing: (settings: Settings) => boolean): Rule =
       : undefined,
 });
 
+/** Whether what is sent to this URL can be read on its way: plain http, beyond this machine. */
+const isExposed = (url: string | null): boolean =>
+  url?.startsWith('http:') === true && !isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+
+/** Every password goes to it, and whoever answers in its place lets anybody in (security.md T21). */
+const needsTls = (path: 'users.http.url' | 'users.http.statusUrl', name: 'url' | 'statusUrl'): Rule => ({
+  keys: ['users.directory', path, 'server.insecure'],
+  judge: ({ users, server }) =>
+    users.directory === 'http' && !server.insecure && isExposed(users.http[name])
+      ? {
+          message: `${path} is plain http beyond loopback: passwords would travel in the clear`,
+          remedy: 'use https; server.insecure true allows plain http on a network that nobody else is on',
+        }
+      : undefined,
+});
+
 /** What stops the start. */
 export const RULES: readonly Rule[] = [
   {
@@ -38,6 +54,8 @@ export const RULES: readonly Rule[] = [
   },
   needs('users.http.url', ({ users }) => users.http.url === null),
   needs('users.http.secret', ({ users }) => users.http.secret === null),
+  needsTls('users.http.url', 'url'),
+  needsTls('users.http.statusUrl', 'statusUrl'),
   {
     // Contract §6: claims are never stored and never copied from an old token, so a refresh must be able to ask.
     keys: ['tokens.claims', 'users.directory', 'users.http.statusUrl'],
