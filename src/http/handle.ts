@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { App } from '../app.ts';
 import { describeError } from '../log.ts';
 import { Refusal } from '../refusal.ts';
-import { type Answer, errorAnswer, json, refusalAnswer, send } from './answer.ts';
+import { type Answer, errorAnswer, json, NO_STORE, refusalAnswer, send } from './answer.ts';
 import { crossOriginPolicy } from './cross-origin.ts';
 import { framingFault, type HttpRequest, requestReader } from './request.ts';
 import { allowed, makeRoutes, type Route } from './routes.ts';
@@ -41,11 +41,9 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
     const started = app.clock.monotonic();
     const request = read(incoming);
     const route = routeOf(request.path);
-    const fault = framingFault(incoming);
     const answer =
-      fault === undefined
-        ? await dispatch(request, route).catch((error: unknown) => failure(app, request, error))
-        : errorAnswer('invalid_request', fault, { headers: { Connection: 'close' } });
+      unacceptable(incoming) ??
+      (await dispatch(request, route).catch((error: unknown) => failure(app, request, error)));
     const closing = answer.status === 413 || isStopping() ? { Connection: 'close' } : {};
     const common = { 'X-Request-Id': request.id, 'X-Content-Type-Options': 'nosniff', ...closing };
     send(incoming, outgoing, answer, { ...common, ...crossOrigin.headers(request, route) });
@@ -73,6 +71,22 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
     },
     inFlight: () => inFlight,
   };
+}
+
+/** What is refused before anybody asks for which path it is: what follows on its connection is not to be trusted. */
+function unacceptable(incoming: IncomingMessage): Answer | undefined {
+  const close = { ...NO_STORE, Connection: 'close' };
+  const fault = framingFault(incoming);
+  if (fault !== undefined) return errorAnswer('invalid_request', fault, { headers: close });
+  // RFC 9110 §10.1.1; an HTTP/1.0 caller cannot expect anything.
+  const { expect } = incoming.headers;
+  if (expect === undefined || incoming.httpVersion === '1.0' || expect.toLowerCase() === '100-continue')
+    return undefined;
+  return json(
+    417,
+    { error: 'expectation_failed', error_description: 'Only Expect: 100-continue is understood.' },
+    close,
+  );
 }
 
 /** An expected refusal is answered as the catalogue says; anything else is our fault, and its cause stays in the log. */

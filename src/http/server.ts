@@ -52,7 +52,8 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   };
   const server = createServer(
     {
-      headersTimeout: limits.headers,
+      // Node refuses to wait longer for the headers than for the whole request.
+      headersTimeout: Math.min(limits.headers, options.requestTimeout),
       requestTimeout: options.requestTimeout,
       keepAliveTimeout: limits.keepAlive,
       connectionsCheckingInterval: limits.check,
@@ -69,10 +70,7 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
     if (Number(incoming.headers['content-length'] ?? 0) <= options.bodyLimit) outgoing.writeContinue();
     onRequest(incoming, outgoing);
   });
-  server.on('checkExpectation', (_incoming: IncomingMessage, outgoing: ServerResponse) => {
-    outgoing.writeHead(417, { 'Content-Type': 'application/json; charset=utf-8', Connection: 'close' });
-    outgoing.end(PARSER_ANSWERS[417].body);
-  });
+  server.on('checkExpectation', onRequest);
 
   await bind(server, options);
   return {
@@ -128,7 +126,6 @@ const PARSER_ANSWERS = {
   400: parserAnswer('Bad Request', 'invalid_request', 'The request is not well-formed HTTP/1.1.'),
   408: parserAnswer('Request Timeout', 'request_timeout', 'The request did not arrive in time; send it faster.'),
   413: parserAnswer('Payload Too Large', 'payload_too_large', 'A chunk extension is too long; leave it out.'),
-  417: parserAnswer('Expectation Failed', 'expectation_failed', 'Only Expect: 100-continue is understood.'),
   431: parserAnswer(
     'Request Header Fields Too Large',
     'header_too_large',
