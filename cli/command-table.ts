@@ -14,9 +14,76 @@ export interface CommandEntry {
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'serve',
+    group: 'Run',
+    summary: 'runs the server',
+    load: async () => (await import('./commands/serve.ts')).defineServe,
+  },
+  {
+    name: 'families',
+    group: 'Sessions',
+    summary: 'lists sessions, and tells the story of one',
+    alias: 'sessions',
+    load: async () => (await import('./commands/families.ts')).defineFamilies,
+  },
+  {
+    name: 'revoke',
+    group: 'Sessions',
+    summary: 'ends sessions',
+    load: async () => (await import('./commands/revoke.ts')).defineRevoke,
+  },
+  {
+    name: 'token',
+    group: 'Sessions',
+    summary: 'says what a token is, and whether it is accepted',
+    load: async () => (await import('./commands/token.ts')).defineToken,
+  },
+  {
+    name: 'events',
+    group: 'Sessions',
+    summary: 'shows what happened',
+    load: async () => (await import('./commands/events.ts')).defineEvents,
+  },
+  {
+    name: 'keys',
+    group: 'Keys',
+    summary: 'lists and rotates the signing keys',
+    load: async () => (await import('./commands/keys.ts')).defineKeys,
+  },
+  {
+    name: 'users',
+    group: 'People',
+    summary: 'adds, changes and removes local users',
+    load: async () => (await import('./commands/users.ts')).defineUsers,
+  },
+  {
+    name: 'clients',
+    group: 'People',
+    summary: 'adds, changes and removes clients',
+    load: async () => (await import('./commands/clients.ts')).defineClients,
+  },
+  {
+    name: 'init',
+    group: 'Run',
+    summary: 'writes a starting configuration and a master key',
+    load: async () => (await import('./commands/init.ts')).defineInit,
+  },
+  {
     name: 'migrate',
     group: 'Database',
     summary: 'brings the schema up to date',
     load: async () => (await import('./commands/migrate.ts')).defineMigrate,
+  },
+  {
+    name: 'doctor',
+    group: 'Check',
+    summary: 'checks everything, and says what to do',
+    load: async () => (await import('./commands/doctor.ts')).defineDoctor,
+  },
+  {
+    name: 'config',
+    group: 'Check',
+    summary: 'checks and shows the configuration, prints its JSON Schema',
+    load: async () => (await import('./commands/config.ts')).defineConfig,
   },
 ];

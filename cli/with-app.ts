@@ -6,7 +6,7 @@ import type { App } from '../src/app.ts';
 import type { Config } from '../src/config/config.ts';
 import type { LoadedConfig } from '../src/config/load.ts';
 import { type DurationMs, durationMs, epochMs, SECOND } from '../src/domain/time.ts';
-import { LOG_LEVELS, type Log, type LogLevel, makeLog } from '../src/log.ts';
+import { type Log, type LogLevel, makeLog } from '../src/log.ts';
 import type { GlobalFlags } from './command.ts';
 import { type Out, outFor } from './output.ts';
 
@@ -21,42 +21,67 @@ export interface Need {
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
+/** What a command does with an open app. Its issuer is the one that the server beside it uses. */
+type Run<T> = (app: App, out: Out, loaded: LoadedConfig) => Promise<T>;
+
 /** How long `serve`, `worker` and `migrate` wait for a Postgres that starts at the same time as they do. */
 export const DATABASE_WAIT = durationMs(30 * SECOND);
 
 /** Opens what the configuration names, runs the command with it, and closes it whatever happens. */
-export async function withApp<T>(flags: GlobalFlags, need: Need, run: (app: App, out: Out) => Promise<T>): Promise<T> {
+export async function withApp<T>(flags: GlobalFlags, need: Need, run: Run<T>): Promise<T> {
   const out = outFor(flags);
-  const loaded = await readConfig(flags, out, need.settings);
+  const { settings = {} } = need;
+  const loaded = await readConfig(flags, { settings, warn: (text) => warn(out, text) });
+  return withLoaded(loaded, { ...need, out }, run);
+}
+
+/** The same for a command that has read the configuration. */
+export async function withLoaded<T>(
+  loaded: LoadedConfig,
+  { out, ...need }: Need & { readonly out: Out },
+  run: Run<T>,
+): Promise<T> {
   need.prepare?.(loaded.config);
   const { closeApp, openApp } = await import('../src/app.ts');
   const opened = await openApp({
     config: loaded.config,
-    log: logOf(loaded.config, 'warn'),
+    log: logOf(loaded.config, commandLevel(loaded.config)),
     schema: need.schema,
     waitForDatabase: need.waitForDatabase ?? durationMs(0),
   });
   try {
-    return await run(await withKeptIssuer(opened, loaded), out);
+    return await run(await withKeptIssuer(opened, loaded), out, loaded);
   } finally {
     await closeApp(opened);
   }
 }
 
+/** A warning for people. */
+export const warn = (out: Out, text: string): void => out.note([{ text: 'warning', tone: 'warn' }, `: ${text}`]);
+
+interface Reading extends Pick<Need, 'settings'> {
+  readonly warn: (text: string) => void;
+}
+
 /** @throws ConfigurationRefusal with all that is wrong */
-export async function readConfig(flags: GlobalFlags, out: Out, settings: Need['settings'] = {}): Promise<LoadedConfig> {
+export async function readConfig(flags: GlobalFlags, { settings = {}, warn }: Reading): Promise<LoadedConfig> {
   const { loadConfig } = await import('../src/config/load.ts');
-  const loaded = loadConfig({ flags: settings, configFile: flags.config, env: process.env, cwd: process.cwd() });
-  for (const warning of loaded.warnings) out.note([{ text: 'warning', tone: 'warn' }, `: ${warning}`]);
+  const loaded = loadConfig({ ...configSources(flags), flags: settings });
+  for (const warning of loaded.warnings) warn(warning);
   // Read once: a child process, or whoever reads /proc, need not find them.
   for (const name of loaded.secretVariables) delete process.env[name];
   return loaded;
 }
 
-/** @param least a command writes results, so that the log of one keeps to what went wrong, unless more was asked for */
-export function logOf({ log }: Config, least: LogLevel = 'trace'): Log {
-  const isAskedFor = LOG_LEVELS.indexOf(log.level) < LOG_LEVELS.indexOf('info');
-  const level = isAskedFor || LOG_LEVELS.indexOf(log.level) > LOG_LEVELS.indexOf(least) ? log.level : least;
+/** Where a configuration is looked for, besides the flags of a command. */
+export const configSources = ({ config }: GlobalFlags) => ({
+  configFile: config,
+  env: process.env,
+  cwd: process.cwd(),
+});
+
+/** The log of a process, on stderr. */
+export function logOf({ log }: Config, level: LogLevel): Log {
   return makeLog({
     level,
     format: log.format ?? (process.stderr.isTTY ? 'pretty' : 'json'),
@@ -64,6 +89,9 @@ export function logOf({ log }: Config, least: LogLevel = 'trace'): Log {
     write: (line) => process.stderr.write(line),
   });
 }
+
+/** A command prints results, so that its log keeps to what went wrong, unless somebody is looking for something. */
+const commandLevel = ({ log }: Config): LogLevel => (log.level === 'info' ? 'warn' : log.level);
 
 /**
  * The issuer is a fact of the database once a server has run. Beside a server that was started with other flags, the

@@ -22,11 +22,11 @@ export const defineMigrate: DefineCommand = (command) => {
 function defineUp(command: Command): void {
   command.description('applies what is pending (also without "up")').action((flags: GlobalFlags) =>
     withApp(flags, { schema: 'any', waitForDatabase: DATABASE_WAIT, prepare: makeFile }, async (app, out) => {
-      const { migrateUp, schemaStatus } = await import('../../src/store/migrate.ts');
-      const applied = await migrateUp(app.store);
-      const status = await schemaStatus(app.store);
+      const { bringSchemaUp } = await import('../../src/operations/schema.ts');
+      const migration = await bringSchemaUp(app);
+      const { current, applied } = migration;
       const done = applied.length === 0 ? 'nothing was pending' : `applied ${applied.join(', ')}`;
-      out.result({ ...status, applied }, `schema ${status.current}: ${done}`);
+      out.result(migration, `schema ${current}: ${done}`);
     }),
   );
   helpNotes(command, { examples: ['auth-server migrate up'], exit: EXIT });

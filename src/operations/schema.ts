@@ -1,0 +1,35 @@
+/** The schema as an operator meets it: brought up to date on request, and told when a server starts. */
+import type { App } from '../app.ts';
+import { DEFAULT_CLIENT } from '../domain/ids.ts';
+import { listClients } from '../store/clients.ts';
+import { migrateUp, type SchemaStatus, schemaStatus } from '../store/migrate.ts';
+import { listUsers } from '../store/users.ts';
+
+export interface Migration extends SchemaStatus {
+  /** By this call; another process may have been faster. */
+  readonly applied: readonly string[];
+}
+
+/** @throws Refusal schema_behind when the database is newer than this program */
+export async function bringSchemaUp({ store }: App): Promise<Migration> {
+  const applied = await migrateUp(store);
+  return { ...(await schemaStatus(store)), applied };
+}
+
+/** What a server has when it starts: enough to say what is still to do. */
+export interface FirstLook {
+  readonly schema: number;
+  /** True where a user microservice knows them. */
+  readonly hasUsers: boolean;
+  /** Other than the built-in one. */
+  readonly hasClients: boolean;
+}
+
+export async function firstLook({ config, store }: App): Promise<FirstLook> {
+  const { current } = await schemaStatus(store);
+  return store.read(async (db) => ({
+    schema: current,
+    hasUsers: config.users.directory === 'http' || (await listUsers(db, 1)).length > 0,
+    hasClients: (await listClients(db)).some((client) => client.id !== DEFAULT_CLIENT),
+  }));
+}
