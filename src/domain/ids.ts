@@ -72,3 +72,6 @@ export function uuidv7(now: EpochMs, random: Uint8Array): string {
 /** The short form of an id that people read and type: first 8 and last 6 digits of a UUID, first 4 and last 4 of a `kid`. */
 export const shortId = (id: FamilyId | TokenId | EventId): string => `${id.slice(0, 8)}..${id.slice(-6)}`;
 export const shortKid = (kid: KeyId): string => (kid.length <= 10 ? kid : `${kid.slice(0, 4)}..${kid.slice(-4)}`);
+/** A subject as lists show it: a UUID in its short form, any other as it is. */
+export const shortSubject = (subject: Subject): string =>
+  isUuidv7(subject) ? `${subject.slice(0, 8)}..${subject.slice(-6)}` : subject;

@@ -3,6 +3,7 @@
  * that fails, or cannot be made, does not keep the others from being made. Nothing is changed.
  */
 import type { App } from '../app.ts';
+import { type Finding, fail, ok, warn } from '../domain/finding.ts';
 import { shortKid } from '../domain/ids.ts';
 import type { KeyRingName } from '../domain/signing-key.ts';
 import { type EpochMs, MINUTE, SECOND, toRfc3339 } from '../domain/time.ts';
@@ -16,28 +17,6 @@ import { countRevocable } from '../store/token-families.ts';
 import { listUsers } from '../store/users.ts';
 import { materialOf } from './key-ring.ts';
 import { nameOf } from './master-key.ts';
-
-export interface Finding {
-  readonly name: string;
-  readonly status: 'ok' | 'warn' | 'fail';
-  readonly message: string;
-  /** What to do; null when nothing needs to be done. */
-  readonly remedy: string | null;
-}
-
-export const ok = (name: string, message: string): Finding => ({ name, status: 'ok', message, remedy: null });
-export const warn = (name: string, message: string, remedy: string): Finding => ({
-  name,
-  status: 'warn',
-  message,
-  remedy,
-});
-export const fail = (name: string, message: string, remedy: string): Finding => ({
-  name,
-  status: 'fail',
-  message,
-  remedy,
-});
 
 /** What a check that could not be made says. */
 export function failure(name: string, error: unknown): Finding {
@@ -77,7 +56,7 @@ export async function examine(app: App, { isDefault }: { readonly isDefault: boo
   const findings = [...database, ...schema];
   // Without its tables there is nothing else to ask the database.
   if (schema.some(({ status }) => status !== 'ok')) return findings;
-  findings.push(...(await attempt(app, { name: 'issuer kept', run: () => checkIssuer(app, isDefault) })));
+  findings.push(...(await attempt(app, { name: 'stored issuer', run: () => checkIssuer(app, isDefault) })));
   for (const check of CHECKS) findings.push(...(await attempt(app, check)));
   return findings;
 }
@@ -96,7 +75,7 @@ async function checkDatabase({ store }: App): Promise<readonly Finding[]> {
   const { version, journalMode, damage } = await sqliteHealth(store);
   if (damage.length > 0) {
     const remedy = 'stop the server, keep the file, and restore the last backup: auth-server restore FILE';
-    return [fail('database', `${store.label} is damaged: ${damage[0]}`, remedy)];
+    return [fail('database', `${store.label} is damaged: ${damage.join('; ')}`, remedy)];
   }
   await tryWriteLock(store);
   if (journalMode === 'wal') return [ok('database', `${store.label}, SQLite ${version}, WAL, integrity ok`)];
@@ -149,13 +128,13 @@ async function checkSchema({ store }: App): Promise<Finding> {
 
 async function checkIssuer({ store, config }: App, isDefault: boolean): Promise<Finding> {
   const stored = await store.read((db) => findSetting(db, 'issuer'));
-  if (stored === undefined) return ok('issuer kept', 'none yet: the first serve keeps its issuer');
-  if (stored === config.issuer) return ok('issuer kept', 'the same as in the configuration');
+  if (stored === undefined) return ok('stored issuer', 'none yet: the first serve keeps its issuer');
+  if (stored === config.issuer) return ok('stored issuer', 'the same as in the configuration');
   const message = `every token was issued as ${stored}; as ${config.issuer} every session ends`;
   // Whoever started the server with a flag has another default than this command.
   return isDefault
-    ? warn('issuer kept', message, `set issuer to ${stored}`)
-    : fail('issuer kept', message, `set issuer back to ${stored}`);
+    ? warn('stored issuer', message, `set issuer to ${stored}`)
+    : fail('stored issuer', message, `set issuer back to ${stored}`);
 }
 
 async function checkMasterKey(app: App): Promise<Finding> {
@@ -263,5 +242,5 @@ async function checkClients({ store }: App): Promise<Finding> {
       'auth-server clients add ID --type resource-server',
     );
   }
-  return ok('clients', `${clients.length}, among them ${servers.length} resource servers`);
+  return ok('clients', `${clients.length}, of them resource servers: ${servers.length}`);
 }

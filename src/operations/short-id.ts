@@ -3,7 +3,7 @@
  * a question to the database, and one that can have several answers: those are refused, never guessed.
  */
 import type { App } from '../app.ts';
-import { isUuidv7, type KeyId, parseFamilyId, shortId } from '../domain/ids.ts';
+import { type KeyId, parseFamilyId } from '../domain/ids.ts';
 import type { SigningKey } from '../domain/signing-key.ts';
 import type { TokenFamily } from '../domain/token-family.ts';
 import { Refusal } from '../refusal.ts';
@@ -24,7 +24,7 @@ export function shortEnds(text: string): { readonly start: string; readonly end:
   return start === undefined || end === undefined ? undefined : { start, end };
 }
 
-function ambiguous(what: string, candidates: readonly string[]): Refusal {
+export function ambiguous(what: string, candidates: readonly string[]): Refusal {
   const shown = candidates.slice(0, CANDIDATES).join(', ');
   const more = candidates.length > CANDIDATES ? ', and more' : '';
   return new Refusal('ambiguous', `The short id fits several ${what}: ${shown}${more}.`, {
@@ -81,6 +81,3 @@ export async function resolveKey(app: App, text: string): Promise<SigningKey> {
   if (key === undefined) throw new Refusal('not_found', 'There is no such key.', { remedy: 'auth-server keys list' });
   return key;
 }
-
-/** An id as a list shows it: a UUID short, anything else as it is. */
-export const shortened = (id: string): string => (isUuidv7(id) ? shortId(id as Parameters<typeof shortId>[0]) : id);

@@ -36,7 +36,7 @@ export interface UserChange {
 }
 
 /** @throws Refusal conflict where a user microservice knows the users */
-export function refuseUnlessLocal(app: App): void {
+function refuseUnlessLocal(app: App): void {
   if (app.config.users.directory === 'local') return;
   throw new Refusal('conflict', 'Users live in your user service (users.directory is "http"), not in this database.', {
     remedy: 'change them there; auth-server revoke --subject S ends the sessions of one of them here',

@@ -105,3 +105,5 @@ export const eventView = (event: RecordedEvent) => ({
   data: event.data,
 });
 export type EventView = ReturnType<typeof eventView>;
+export type UserView = ReturnType<typeof userView>;
+export type ClientView = ReturnType<typeof clientView>;

@@ -13,7 +13,7 @@ export interface SqliteHealth {
 }
 
 /** Faults that are named; a damaged file has one or thousands. */
-const DAMAGE = 5;
+const DAMAGE = 3;
 
 /** Reads the whole file: seconds for gigabytes. @throws Refusal temporarily_unavailable */
 export function sqliteHealth(store: SqliteStore): Promise<SqliteHealth> {
@@ -22,7 +22,11 @@ export function sqliteHealth(store: SqliteStore): Promise<SqliteHealth> {
     return {
       version: (await column(db, 'select sqlite_version()'))[0] ?? '',
       journalMode: (await column(db, 'pragma journal_mode'))[0] ?? '',
-      damage: findings.filter((finding) => finding !== 'ok'),
+      // Of each finding the first line is a title, and there may be hundreds of others.
+      damage: findings
+        .flatMap((finding) => finding.split('\n'))
+        .filter((line) => line !== 'ok' && !line.startsWith('***'))
+        .slice(0, DAMAGE),
     };
   });
 }
