@@ -58,9 +58,8 @@ const FENCES = [
   },
   {
     files: 'src/worker/',
-    inside: ['src/worker/', 'src/operations/', 'src/store/', 'src/crypto/', 'src/domain/', 'src/app.ts', ...SHARED],
-    libraries: ['standardwebhooks', 'amqplib', 'nats', 'redis'],
-    builtins: ['events', 'timers/promises'],
+    inside: ['src/worker/', 'src/operations/', 'src/store/', 'src/domain/', 'src/app.ts', ...SHARED, VERSION],
+    libraries: ['standardwebhooks'],
   },
   { files: 'src/sdk/', inside: ['src/sdk/'], libraries: ['jose'] },
   // The only place that knows all parts.

@@ -106,3 +106,21 @@ export async function latestEventNumber(db: Reader): Promise<number> {
 export async function findEventNumber(db: Reader, id: EventId): Promise<number | undefined> {
   return (await db.sql.selectFrom('events').select('number').where('id', '=', id).executeTakeFirst())?.number;
 }
+
+/** The events whose ids begin and end like a short form, at most `limit`. */
+export async function findEventsByShortId(
+  db: Reader,
+  start: string,
+  end: string,
+  limit: number,
+): Promise<readonly { readonly id: EventId; readonly number: number }[]> {
+  return db.sql
+    .selectFrom('events')
+    .select(['id', 'number'])
+    .where('id', '>=', start as EventId)
+    .where('id', '<', `${start}~` as EventId)
+    .where('id', 'like', `%${end}` as EventId)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}

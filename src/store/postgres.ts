@@ -236,6 +236,8 @@ function makePool(url: string, options: StoreOptions): pg.Pool {
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on('error', options.onTrouble);
+  // One that is lent can break as well, between two statements; who holds it hears of it at the next.
+  pool.on('connect', (client) => client.on('error', options.onTrouble));
   return pool;
 }
 

@@ -1,6 +1,7 @@
 /** The receivers that workers have known. They are configured elsewhere; here is what must outlive a worker. */
 import type { ReceiverKey, Subscription } from '../domain/delivery.ts';
 import type { EpochMs } from '../domain/time.ts';
+import type { ReceiverRow } from './schema.ts';
 import type { Reader, Tx } from './store.ts';
 
 export interface KnownReceiver {
@@ -10,12 +11,19 @@ export interface KnownReceiver {
   readonly disabled: { readonly at: EpochMs; readonly reason: string } | null;
 }
 
+const receiverOf = ({ disabled_at: at, disabled_reason: reason, ...row }: ReceiverRow): KnownReceiver => ({
+  ...row,
+  disabled: at === null ? null : { at, reason: reason ?? '' },
+});
+
 export async function listReceivers(db: Reader): Promise<readonly KnownReceiver[]> {
-  const rows = await db.sql.selectFrom('receivers').selectAll().orderBy('label').orderBy('key').execute();
-  return rows.map(({ disabled_at: at, disabled_reason: reason, ...row }) => ({
-    ...row,
-    disabled: at === null ? null : { at, reason: reason ?? '' },
-  }));
+  return (await db.sql.selectFrom('receivers').selectAll().orderBy('label').orderBy('key').execute()).map(receiverOf);
+}
+
+/** The same, and until this transaction ends nobody enables or disables one. */
+export async function holdReceivers(tx: Tx): Promise<readonly KnownReceiver[]> {
+  const query = tx.sql.selectFrom('receivers').selectAll().orderBy('key');
+  return (await (tx.dialect === 'postgres' ? query.forShare() : query).execute()).map(receiverOf);
 }
 
 /** @param since for those that are new: older events are not for them */
