@@ -1,5 +1,5 @@
 /** Client secrets: 256 random bits, shown once, kept only as a hash, compared in constant time. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Sha256 } from '../domain/ids.ts';
 import { Secret } from '../domain/secret.ts';
 
@@ -7,7 +7,7 @@ import { Secret } from '../domain/secret.ts';
 export const makeClientSecret = (): Secret => new Secret(randomBytes(32).toString('base64url'));
 
 /** SHA-256 is enough for a secret that is itself random: there is nothing to guess. */
-export const sha256 = (text: string): Sha256 => createHash('sha256').update(text).digest('base64url') as Sha256;
+export const sha256 = (text: string): Sha256 => hash('sha256', text, 'base64url') as Sha256;
 
 export const equalHashes = (left: Sha256, right: Sha256): boolean => {
   const [a, b] = [Buffer.from(left), Buffer.from(right)];
