@@ -20,6 +20,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/serve.ts')).defineServe,
   },
   {
+    name: 'worker',
+    group: 'Run',
+    summary: 'delivers events and purges what has expired',
+    load: async () => (await import('./commands/worker.ts')).defineWorker,
+  },
+  {
     name: 'families',
     group: 'Sessions',
     summary: 'lists sessions, and tells the story of one',
@@ -73,6 +79,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Database',
     summary: 'brings the schema up to date',
     load: async () => (await import('./commands/migrate.ts')).defineMigrate,
+  },
+  {
+    name: 'purge',
+    group: 'Database',
+    summary: 'removes what has had its time',
+    load: async () => (await import('./commands/purge.ts')).definePurge,
   },
   {
     name: 'doctor',

@@ -1,7 +1,8 @@
-/** `events`: the event log, a page at a time or as it grows. */
+/** `events`: the event log, a page at a time or as it grows; and what became of its deliveries. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { App } from '../../src/app.ts';
+import type { DeliveryState } from '../../src/domain/delivery.ts';
 import type { Subject } from '../../src/domain/ids.ts';
 import { SECURITY_EVENT_TYPES, type SecurityEventType } from '../../src/domain/security-event.ts';
 import type { FollowEvents } from '../../src/operations/events.ts';
@@ -9,6 +10,7 @@ import type { EventView } from '../../src/operations/views.ts';
 import { Refusal } from '../../src/refusal.ts';
 import { limitOption } from '../arguments.ts';
 import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
+import { defineRetry, deliveryOption, listDeliveries } from '../deliveries.ts';
 import { type EventRow, eventColumns, eventLine } from '../event-text.ts';
 import type { Out } from '../output.ts';
 import { listPages } from '../pages.ts';
@@ -22,11 +24,16 @@ const TAIL = { first: 10, every: 1_000 } as const;
 export const defineEvents: DefineCommand = (command) => {
   command.description('The event log: what happened, for those who must know.');
   helpNotes(command, {
-    examples: ['auth-server events tail --type token.reuse_detected', 'auth-server events list --json'],
-    exit: '0 done, 2 wrong usage, 130 interrupted',
+    examples: [
+      'auth-server events tail --type token.reuse_detected',
+      'auth-server events list --json',
+      'auth-server events retry --dead',
+    ],
+    exit: '0 done, 2 wrong usage, 3 no such event, 130 interrupted',
   });
   defineList(command.command('list'));
   defineTail(command.command('tail'));
+  defineRetry(command.command('retry'));
 };
 
 interface EventFlags extends GlobalFlags {
@@ -38,6 +45,7 @@ const typeOption = (): Option => new Option('--type <type>', 'only these').choic
 interface ListFlags extends EventFlags {
   readonly after?: string;
   readonly limit?: number;
+  readonly deliveries?: DeliveryState;
 }
 
 function defineList(command: Command): void {
@@ -46,9 +54,18 @@ function defineList(command: Command): void {
     .addOption(typeOption())
     .option('--after <cursor>', 'goes on after a cursor, or after the event of this id; 0 is the beginning')
     .addOption(limitOption(PAGE))
-    .action((flags: ListFlags) => withApp(flags, CURRENT, (app, out) => list(app, out, flags)));
+    .addOption(deliveryOption())
+    .action(({ deliveries, ...flags }: ListFlags) =>
+      withApp(flags, CURRENT, (app, out) =>
+        deliveries === undefined ? list(app, out, flags) : listDeliveries(app, out, { ...flags, deliveries }),
+      ),
+    );
   helpNotes(command, {
-    examples: ['auth-server events list', 'auth-server events list --type token.reuse_detected --json'],
+    examples: [
+      'auth-server events list',
+      'auth-server events list --type token.reuse_detected --json',
+      'auth-server events list --deliveries dead',
+    ],
     exit: '0 done, also when there is none; 2 wrong usage',
   });
 }
