@@ -81,6 +81,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/migrate.ts')).defineMigrate,
   },
   {
+    name: 'backup',
+    group: 'Database',
+    summary: 'copies the live SQLite database',
+    load: async () => (await import('./commands/backup.ts')).defineBackup,
+  },
+  {
+    name: 'restore',
+    group: 'Database',
+    summary: 'makes a copy the database, and ends every session',
+    load: async () => (await import('./commands/restore.ts')).defineRestore,
+  },
+  {
     name: 'purge',
     group: 'Database',
     summary: 'removes what has had its time',

@@ -56,8 +56,9 @@ function onSqlite(store: SqliteStore): LivenessCheck {
     const position = await feedPosition(db);
     if (seen?.epoch === position.epoch && seen.number === position.number) return;
     const entries = seen?.epoch === position.epoch ? await listRevocations(db, seen.number, limits.feedPage) : [];
-    // Entries leave the feed when they are old; whoever missed any starts anew.
-    if (seen === undefined || seen.number + entries.length !== position.number) forget();
+    // Entries leave the feed when they are old; whoever missed any starts anew. Numbers of two epochs mean nothing to
+    // each other, least of all when they are equal.
+    if (seen?.epoch !== position.epoch || seen.number + entries.length !== position.number) forget();
     for (const { familyId } of entries) {
       if (familyId === null) continue;
       young.delete(familyId);

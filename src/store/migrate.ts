@@ -49,7 +49,7 @@ function statusOf(applied: readonly string[]): SchemaStatus {
 }
 
 /** @throws Refusal schema_behind when the database is newer than this program */
-export const schemaStatus = (store: Store): Promise<SchemaStatus> =>
+export const schemaStatus = (store: Pick<Store, 'read'>): Promise<SchemaStatus> =>
   store.read(async (db) => statusOf(await appliedNames(db)));
 
 /** Brings the schema up to date. @returns the names of the migrations that this call applied */

@@ -3,7 +3,7 @@
  * file modes, and a lock held by another process waited for from a timer, because the driver is synchronous and would
  * otherwise stop the whole server, health checks included.
  */
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
 import { Refusal } from '../refusal.ts';
@@ -34,7 +34,8 @@ const limits = {
 /** Primary result codes that mean trouble with the file or its disk, not with us (SQLite, "Result Codes"). */
 const TROUBLE = /^SQLITE_(PERM|BUSY|LOCKED|READONLY|IOERR|CORRUPT|FULL|CANTOPEN|PROTOCOL|NOTADB|SCHEMA)/;
 
-const codeOf = (error: unknown): string =>
+/** SQLite's name of what went wrong; empty for what is not SQLite's. */
+export const codeOf = (error: unknown): string =>
   error instanceof BetterSqlite3.SqliteError ? error.code : error instanceof TypeError ? 'closed' : '';
 
 const isBusy = (error: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
@@ -79,7 +80,7 @@ function open(path: string, options: BetterSqlite3.Options): BetterSqlite3.Datab
 function openWriter(path: string): BetterSqlite3.Database {
   // Created here, because SQLite gives `-wal` and `-shm` the mode of the database, whatever the umask.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
-  const db = open(path, { fileMustExist: true });
+  const db = openInPlace(path);
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');
@@ -87,6 +88,32 @@ function openWriter(path: string): BetterSqlite3.Database {
   db.pragma('busy_timeout = 0');
   return db;
 }
+
+/**
+ * A restore puts another file in this place while it holds the old one locked: whoever has waited for that lock has a file
+ * that nobody else will look at again, and must not write a log under the name that is the new one's.
+ */
+function openInPlace(path: string): BetterSqlite3.Database {
+  for (;;) {
+    const before = fileAt(path);
+    const db = open(path, { fileMustExist: true });
+    try {
+      // Waits for the lock.
+      db.pragma('schema_version');
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    if (fileAt(path) === before) return db;
+    db.close();
+  }
+}
+
+/** Tells one file from another that has its name later. */
+const fileAt = (path: string): string | undefined => {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+};
 
 function openReader(path: string): BetterSqlite3.Database {
   const db = open(path, { fileMustExist: true, readonly: true });
@@ -109,13 +136,45 @@ interface Files {
 function openFiles(path: string): Files {
   try {
     const writer = openWriter(path);
-    return { writer, reader: openReader(path) };
+    try {
+      return { writer, reader: openReader(path) };
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
   } catch (error) {
-    const reason = codeOf(error) || reasonOf(error);
-    throw new Refusal('database_unusable', `The database sqlite:${path} cannot be opened (${reason}).`, {
-      remedy: 'check that its folder is there and writable, and that the file is a SQLite database: auth-server doctor',
-      cause: error,
-    });
+    throw unusable(path, error);
+  }
+}
+
+/** What opening it failed with, in words. */
+export function unusable(path: string, error: unknown): Refusal {
+  const reason = codeOf(error) || reasonOf(error);
+  const owner = ownerOf(path);
+  const isOthers = owner !== undefined && owner !== process.geteuid?.();
+  return new Refusal('database_unusable', `The database sqlite:${path} cannot be opened (${reason}).`, {
+    remedy: isOthers
+      ? `run this as the user that owns the file (user id ${owner})`
+      : 'check that its folder is there and writable, and that the file is a SQLite database: auth-server doctor',
+    cause: error,
+  });
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return statSync(path).uid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One look at a database that need not be ours, and nothing more: it is opened for reading, and closed again. */
+export async function readSqlite<T>(path: string, query: (db: Reader) => Promise<T>): Promise<T> {
+  const db = openReader(path);
+  try {
+    return await query(accessTo(db));
+  } finally {
+    db.close();
   }
 }
 
