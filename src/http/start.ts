@@ -1,9 +1,12 @@
 /** A whole running server: the listener, the app behind it, and the schedule that moves its keys on. */
 import { type App, closeApp, type OpenOptions, openApp } from '../app.ts';
 import type { Config } from '../config/config.ts';
+import { toRfc3339 } from '../domain/time.ts';
 import { describeError, type Log } from '../log.ts';
 import { keepIssuer } from '../operations/issuer.ts';
 import { moveKeysOn } from '../operations/keys.ts';
+import { keepReceivers } from '../operations/receivers.ts';
+import { reportOnWorker } from '../operations/worker-watch.ts';
 import { makeHandling } from './handle.ts';
 import { serveMetrics } from './metrics.ts';
 import { type HttpServer, listen } from './server.ts';
@@ -25,6 +28,9 @@ export interface RunningServer {
 
 /** How often the schedule of the keys is looked at, ms. */
 const KEY_SCHEDULE = 2_000;
+
+/** How often it is looked whether events wait for a worker, ms. */
+const WORKER_WATCH = 60_000;
 
 /** @throws Refusal address_in_use before anything is written; database_unusable, schema_behind, master_key_unusable */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
@@ -59,7 +65,21 @@ async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningS
     });
   const { listen: metricsAddress } = app.config.metrics;
   const metrics = metricsAddress === null ? undefined : await serveMetrics(app, metricsAddress);
-  const endSchedule = keepKeysMoving(app, log);
+  const receivers = await keepReceivers(app);
+  const endKeys = repeat(
+    KEY_SCHEDULE,
+    () => moveKeysOn(app),
+    (error) => log.warn('the key schedule waits', describeError(error)),
+  );
+  // Whoever has no receivers needs no deliveries; and a failure to look is told by what else fails then.
+  const endWatch =
+    receivers.length === 0
+      ? async () => undefined
+      : repeat(
+          WORKER_WATCH,
+          () => watchWorker(app, log),
+          () => undefined,
+        );
   http.serve(makeHandling(app, http.isStopping));
   return {
     app,
@@ -70,24 +90,31 @@ async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningS
       await http.stop(app.config.server.shutdownTimeout);
       // Last, so that the end of the last requests is still seen.
       await metrics?.stop();
-      await endSchedule();
+      await Promise.all([endKeys(), endWatch()]);
       await closeApp(app);
     },
   };
 }
 
-/** @returns ends the schedule, and waits for a step that is under way */
-function keepKeysMoving(app: App, log: Log): () => Promise<void> {
-  let step: Promise<unknown> | undefined;
+/** Repeats a step, one at a time. @returns ends the schedule, and waits for a step that is under way */
+function repeat(every: number, step: () => Promise<unknown>, onError: (error: unknown) => void): () => Promise<void> {
+  let running: Promise<unknown> | undefined;
   const timer = setInterval(() => {
-    step ??= moveKeysOn(app)
-      .catch((error: unknown) => log.warn('the key schedule waits', describeError(error)))
+    running ??= step()
+      .catch(onError)
       .finally(() => {
-        step = undefined;
+        running = undefined;
       });
-  }, KEY_SCHEDULE);
+  }, every);
   return async () => {
     clearInterval(timer);
-    await step;
+    await running;
   };
+}
+
+/** Says so when events wait and nobody is there to deliver them. */
+async function watchWorker(app: App, log: Log): Promise<void> {
+  const { isNeeded, waitingSince } = await reportOnWorker(app);
+  if (!isNeeded || waitingSince === null) return;
+  log.warn('events wait and no worker was seen; start one: auth-server worker', { since: toRfc3339(waitingSince) });
 }

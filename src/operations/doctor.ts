@@ -17,6 +17,7 @@ import { countRevocable } from '../store/token-families.ts';
 import { listUsers } from '../store/users.ts';
 import { materialOf } from './key-ring.ts';
 import { nameOf } from './master-key.ts';
+import { checkReceivers, checkWorker } from './worker-watch.ts';
 
 /** What a check that could not be made says. */
 export function failure(name: string, error: unknown): Finding {
@@ -47,6 +48,8 @@ const CHECKS: readonly Check[] = [
   { name: 'clock', run: checkClock },
   { name: 'users', run: checkUsers },
   { name: 'clients', run: checkClients },
+  { name: 'worker', run: checkWorker },
+  { name: 'receivers', run: checkReceivers },
 ];
 
 /** @param isDefault nobody configured the issuer: it follows from where the server listens */
