@@ -48,12 +48,14 @@ async function bundle(entry: string, outfile: string): Promise<void> {
     outfile,
     bundle: true,
     platform: 'node',
+    // Of a package that has both, the ES module: a UMD file requires its parts in ways that no bundler can follow.
+    mainFields: ['module', 'main'],
     target: `node${process.versions.node}`,
     // Not CommonJS: Ink awaits at top level.
     format: 'esm',
-    minify: true,
-    // A stack in a log should name functions.
-    keepNames: true,
+    // Not identifiers: a stack in a log should name functions, and `keepNames` would pay for it at every closure made.
+    minifyWhitespace: true,
+    minifySyntax: true,
     jsx: 'automatic',
     legalComments: 'none',
     // pg tries to load it and does without.
