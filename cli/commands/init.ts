@@ -80,7 +80,9 @@ async function init(flags: InitFlags): Promise<void> {
   else out.print(...addedLines(added));
   if (records.browserClient !== null) out.note(`To do: the origin of ${records.browserClient} in server.cors.origins.`);
   // Security D1: strict is the default, and nobody should learn it from users who are logged out.
-  out.note('A refresh token works once. A client that may lose an answer sends an Idempotency-Key, or gets a --leeway.');
+  out.note(
+    'A refresh token works once. A client that may lose an answer sends an Idempotency-Key, or gets a --leeway.',
+  );
   out.note(`next: ${startedAs()} serve${flags.config === undefined ? '' : ` --config ${flags.config}`}`);
 }
 
