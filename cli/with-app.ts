@@ -43,16 +43,35 @@ export async function withLoaded<T>(
 ): Promise<T> {
   need.prepare?.(loaded.config);
   const { closeApp, openApp } = await import('../src/app.ts');
-  const opened = await openApp({
-    config: loaded.config,
-    log: logOf(loaded.config, commandLevel(loaded.config)),
-    schema: need.schema,
-    waitForDatabase: need.waitForDatabase ?? durationMs(0),
-  });
+  const { schema, waitForDatabase = durationMs(0) } = need;
+  const log = logOf(loaded.config, commandLevel(loaded.config));
+  const opened = await whileWaiting(
+    loaded.config,
+    (text) => out.note(text),
+    openApp({ config: loaded.config, log, schema, waitForDatabase }),
+  );
   try {
     return await run(await withKeptIssuer(opened, loaded), out, loaded);
   } finally {
     await closeApp(opened);
+  }
+}
+
+/** How long it may take before somebody wants to know why, ms. */
+const PATIENCE = 1_000;
+
+/** Says what is waited for when a Postgres does not answer at once. */
+export async function whileWaiting<T>(
+  { database }: Config,
+  tell: (text: string) => void,
+  work: Promise<T>,
+): Promise<T> {
+  if (database.url.reveal().startsWith('sqlite:')) return work;
+  const timer = setTimeout(() => tell('waiting for the database to answer'), PATIENCE);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

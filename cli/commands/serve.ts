@@ -15,7 +15,7 @@ import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { type Out, outFor } from '../output.ts';
 import { startedAs } from '../started-as.ts';
-import { DATABASE_WAIT, logOf, readConfig, warn } from '../with-app.ts';
+import { DATABASE_WAIT, logOf, readConfig, warn, whileWaiting } from '../with-app.ts';
 
 interface ServeFlags extends GlobalFlags {
   readonly host?: string;
@@ -42,6 +42,7 @@ export const defineServe: DefineCommand = (command) => {
 
 /** How a server tells people, or machines, what becomes of it. */
 interface Voice {
+  waiting(text: string): void;
   warning(text: string): void;
   listening(running: RunningServer): Promise<void>;
   stopping(): void;
@@ -59,7 +60,7 @@ async function serve({ host, port, ...flags }: ServeFlags): Promise<void> {
   const voice = isForPeople ? voiceForPeople(out, config, flags) : voiceForMachines(config, log);
   for (const text of warnings) voice.warning(text);
 
-  const running = await start(loaded, log);
+  const running = await whileWaiting(config, voice.waiting, start(loaded, log));
   await voice.listening(running);
   await untilInterrupted();
   voice.stopping();
@@ -93,6 +94,7 @@ function voiceForPeople(out: Out, config: Config, flags: GlobalFlags): Voice {
   const isMasterKeyNew = config.masterKey.kind === 'file' && !existsSync(config.masterKey.path);
   const patience = formatDuration(config.server.shutdownTimeout);
   return {
+    waiting: (text) => out.note(text),
     warning: (text) => warn(out, text),
     async listening(running) {
       const { app } = running;
@@ -118,6 +120,7 @@ function voiceForPeople(out: Out, config: Config, flags: GlobalFlags): Voice {
 
 function voiceForMachines(config: Config, log: Log): Voice {
   return {
+    waiting: (text) => log.info(text),
     warning: (text) => log.warn('configuration', { warning: text }),
     async listening(running) {
       const { app } = running;
