@@ -31,17 +31,10 @@ const UNPRIVILEGED = 65_534;
 const isRoot = process.getuid?.() === 0;
 const asUser = isRoot ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
 
-const SETTINGS = [
-  'listen_addresses=127.0.0.1',
-  'unix_socket_directories=',
-  'max_connections=200',
-  // Nothing here has to survive a crash.
-  'fsync=off',
-  'synchronous_commit=off',
-  'full_page_writes=off',
-  // Its folder may be in memory.
-  'max_wal_size=128MB',
-];
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200'];
+
+/** Nothing here has to survive a crash, and its folder may be in memory. */
+const FORGETFUL = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_wal_size=128MB'];
 
 /**
  * A test run that is killed cannot end its server, so this shell does: it reads from a pipe that closes with us. Its
@@ -59,13 +52,13 @@ function isOpenToOthers(folder: string): boolean {
 }
 
 /** The cluster's folder, and the programs that run in it. */
-function prepare(): { base: string; bin: string } {
+function prepare(isDurable: boolean): { base: string; bin: string } {
   if (!existsSync(native)) {
     throw new Error(`No PostgreSQL for ${process.platform}-${process.arch} is installed: node scripts/setup.mjs`);
   }
   const needsCopy = isRoot && !isOpenToOthers(native);
   // The folder in memory is often mounted noexec.
-  const base = needsCopy ? scratchFolder('postgres', os.tmpdir()) : scratchFolder('postgres');
+  const base = needsCopy || isDurable ? scratchFolder('postgres', os.tmpdir()) : scratchFolder('postgres');
   if (isRoot) chownSync(base, UNPRIVILEGED, UNPRIVILEGED);
   if (!needsCopy) return { base, bin: path.join(native, 'bin') };
   const copy = path.join(base, 'native');
@@ -77,8 +70,8 @@ function prepare(): { base: string; bin: string } {
   return { base, bin: path.join(copy, 'bin') };
 }
 
-function startServer(base: string, bin: string, port: number): Guard {
-  const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
+function startServer(base: string, bin: string, port: number, isDurable: boolean): Guard {
+  const settings = [...SETTINGS, ...(isDurable ? [] : FORGETFUL)].flatMap((setting) => ['-c', setting]);
   const command = [path.join(bin, 'postgres'), '-D', path.join(base, 'data'), '-p', String(port), ...settings];
   // Detached: Ctrl-C in the terminal reaches the whole foreground group, and the guard must outlive us.
   return spawn('sh', ['-c', GUARD, base, ...command], {
@@ -120,14 +113,23 @@ async function stop(server: Guard): Promise<void> {
   await exit;
 }
 
-/** Starts the cluster; also for runs without vitest's configuration (the smoke test of the executable). */
-export async function startPostgres(): Promise<{ url: string; keepFile: string; stop(): Promise<void> }> {
-  const { base, bin } = prepare();
+export interface Cluster {
+  readonly url: string;
+  readonly keepFile: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the cluster; also for runs without vitest's configuration.
+ * @param isDurable on a disk and synced to it, as in production: for the benchmark
+ */
+export async function startPostgres(isDurable = false): Promise<Cluster> {
+  const { base, bin } = prepare(isDurable);
   try {
     const initdb = ['-D', 'data', '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
     execFileSync(path.join(bin, 'initdb'), initdb, { ...asUser, cwd: base, stdio: ['ignore', 'ignore', 'pipe'] });
     const port = await freePort();
-    const server = startServer(base, bin, port);
+    const server = startServer(base, bin, port, isDurable);
     await untilReady(server).catch(async (error: unknown) => {
       await stop(server);
       throw error;
