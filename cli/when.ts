@@ -17,7 +17,7 @@ export function roughly(duration: number): string {
 }
 
 /** `2026-11-23 09:14:07 UTC` */
-export const exact = (time: EpochMs): string => `${toRfc3339(time).slice(0, 19).replace('T', ' ')} UTC`;
+const exact = (time: EpochMs): string => `${toRfc3339(time).slice(0, 19).replace('T', ' ')} UTC`;
 
 /** `1d ago, 2026-11-23 09:14:07 UTC`, of a time as the views have it; empty for none. */
 export function relativeAndExact(time: string | null, now: EpochMs): string {
