@@ -59,7 +59,7 @@ const FENCES = [
   {
     files: 'src/worker/',
     inside: ['src/worker/', 'src/operations/', 'src/store/', 'src/domain/', 'src/app.ts', ...SHARED, VERSION],
-    libraries: ['standardwebhooks'],
+    libraries: ['standardwebhooks', 'amqplib', '@nats-io/(jetstream|transport-node|nats-core)', '@redis/client'],
   },
   { files: 'src/sdk/', inside: ['src/sdk/'], libraries: ['jose'] },
   // The only place that knows all parts.

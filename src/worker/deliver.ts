@@ -69,10 +69,16 @@ function report(app: App, claimed: ClaimedDelivery, receiver: Receiver, result: 
 
 /** Loads only what this receiver needs. */
 export async function openSender(app: App, receiver: Receiver): Promise<Sender> {
+  if (receiver.kind === 'webhook') return (await import('./webhook.ts')).webhookSender(app, receiver);
+  const { brokerSender } = await import('./broker.ts');
+  const { issuer, retention } = app.config;
+  const options = { ...receiver, keepFor: retention.events, clock: app.clock };
   switch (receiver.kind) {
-    case 'webhook':
-      return (await import('./webhook.ts')).webhookSender(app, receiver);
-    default:
-      throw new Error('not yet');
+    case 'amqp':
+      return brokerSender((await import('./amqp.ts')).amqpBroker(options), issuer);
+    case 'nats':
+      return brokerSender((await import('./nats.ts')).natsBroker(options), issuer);
+    case 'redis':
+      return brokerSender((await import('./redis.ts')).redisBroker(options), issuer);
   }
 }

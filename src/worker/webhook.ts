@@ -85,6 +85,10 @@ export function parseRetryAfter(text: string | null, now: EpochMs): DurationMs |
 /** A code of the system, of TLS or of undici; never a message, which may hold what the receiver sent. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason';
+  const code =
+    cause instanceof Error && 'code' in cause ? String(cause.code) : isBadPort(cause) ? 'EBADPORT' : 'no code';
   return `the receiver could not be reached (${code})`;
 }
+
+/** Ports that `fetch` calls nobody on, because other protocols live there (Fetch §2.9). */
+const isBadPort = (cause: unknown): boolean => cause instanceof Error && cause.message === 'bad port';

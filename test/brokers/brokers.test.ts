@@ -1,0 +1,108 @@
+/** Delivery to each kind of broker, also through its sudden end: nothing lost, in order per family (security.md, I43). */
+import { describe, expect, test } from 'vitest';
+import { type Clock, durationMs, epochMs } from '../../src/domain/time.ts';
+import { listEventPage } from '../../src/operations/events.ts';
+import { makeDatabase } from '../support/databases.ts';
+import type { FakeClock } from '../support/fake-clock.ts';
+import { openTestApp } from '../support/test-app.ts';
+import { deliveriesOf, eventually, family, record, revoked, runWorker } from '../worker/support.ts';
+import { type Broker, startNats, startRabbit, startRedis } from './brokers.ts';
+
+const KINDS: readonly (readonly [string, () => Promise<Broker>])[] = [
+  ['RabbitMQ', startRabbit],
+  ['NATS JetStream', startNats],
+  ['Redis Streams', startRedis],
+];
+
+const NAME = 'test-events';
+
+/** Ten times as fast as any other, so that a test need not wait for the retries. */
+function fastClock(): FakeClock {
+  const start = Date.now();
+  let ahead = 0;
+  const elapsed = (): number => performance.now() * 10 + ahead;
+  const clock: Clock = { now: () => epochMs(Math.round(start + elapsed())), monotonic: () => durationMs(elapsed()) };
+  return {
+    ...clock,
+    advance(ms) {
+      ahead += ms;
+    },
+  };
+}
+
+const configured = ({ url }: Broker) => ({
+  'events.brokers': [{ url, name: NAME, types: ['family.revoked'] }],
+});
+
+describe.each(KINDS)('%s', (_, start) => {
+  test('an event arrives as a CloudEvent, confirmed', async () => {
+    const broker = await start();
+    await broker.subscribe(NAME);
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker));
+    runWorker(app);
+    await record(app, revoked(family(1), 'one'));
+    await eventually(async () => expect(await deliveriesOf(app)).toMatchObject([{ state: 'delivered' }]), 20_000);
+    const { events } = await listEventPage(app, { type: 'family.revoked', limit: 1 });
+    expect(await broker.consume(NAME)).toEqual([
+      {
+        specversion: '1.0',
+        id: events[0]?.id,
+        source: app.config.issuer,
+        type: 'family.revoked',
+        time: '2026-03-01T12:00:00.250Z',
+        subject: 'sub-1',
+        datacontenttype: 'application/json',
+        data: { sid: family(1), subject: 'sub-1', client_id: 'default', cause: 'admin', note: 'one' },
+      },
+    ]);
+    expect(JSON.stringify(await deliveriesOf(app))).not.toContain('secret');
+  });
+
+  test('a broker that is killed and comes back, under load: nothing is lost, and families keep their order', async () => {
+    const broker = await start();
+    await broker.subscribe(NAME);
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker), fastClock());
+    runWorker(app, { timeout: durationMs(3_000) });
+    const total = 600;
+    for (let count = 0; count < total; count += 5) {
+      const numbers = Array.from({ length: 5 }, (_, index) => count + index);
+      await record(app, ...numbers.map((number) => revoked(family(number % 40), String(number))));
+      // In the middle of its work.
+      if (count !== 300) continue;
+      await broker.kill();
+      await broker.start();
+    }
+    const delivered = async (): Promise<number> =>
+      (await deliveriesOf(app)).filter(({ state }) => state === 'delivered').length;
+    await eventually(async () => expect(await delivered()).toBe(total), 60_000);
+    const got = await broker.consume(NAME);
+    const notes = [...new Map(got.map((event) => [event.id, event])).values()].map(({ data }) => data);
+    expect(new Set(notes.map(({ note }) => note)).size).toBe(total);
+    for (let each = 0; each < 40; each += 1) {
+      const ours = notes.filter(({ sid }) => sid === family(each)).map(({ note }) => Number(note));
+      expect(ours).toEqual([...ours].sort((one, other) => one - other));
+    }
+    process.stdout.write(`${total} events, ${got.length - total} duplicates\n`);
+  });
+
+  test('a broker that is away keeps nobody else from his events, and its own wait for it', async () => {
+    const broker = await start();
+    await broker.subscribe(NAME);
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker), fastClock());
+    await broker.kill();
+    runWorker(app, { timeout: durationMs(2_000) });
+    await record(app, revoked(family(1), 'one'), revoked(family(1), 'two'));
+    await eventually(async () =>
+      expect(await deliveriesOf(app)).toMatchObject([
+        { state: 'pending', lastError: expect.stringMatching(/^the broker did not take it \(\w+\)$/) },
+        { state: 'waiting' },
+      ]),
+    );
+    await broker.start();
+    await eventually(
+      async () => expect(await deliveriesOf(app)).toMatchObject([{ state: 'delivered' }, { state: 'delivered' }]),
+      60_000,
+    );
+    expect((await broker.consume(NAME)).map(({ data }) => data.note)).toEqual(['one', 'two']);
+  });
+});

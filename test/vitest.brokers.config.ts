@@ -1,0 +1,17 @@
+/** The tests against real brokers, which come with the distribution: `.ci/run` installs them. Apart, so that `npm test` needs none. */
+import path from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: path.dirname(import.meta.dirname),
+  test: {
+    include: ['test/brokers/**/*.test.ts'],
+    globalSetup: ['test/support/postgres-global-setup.ts'],
+    pool: 'forks',
+    // RabbitMQ alone keeps a machine of two cores busy while it starts.
+    maxWorkers: 1,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    env: { NO_COLOR: '1', TZ: 'UTC' },
+  },
+});
