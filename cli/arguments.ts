@@ -18,20 +18,20 @@ export function readMoment(text: string): EpochMs {
   return time;
 }
 
-/** Of a client's policy: `none` and `default` give the setting back to the server. */
+/** Gives a setting of a client back to the server; a word, because commander takes `null` for no value. */
+export type Reset = 'default';
+
 const isReset = (text: string): boolean => text === 'none' || text === 'default';
 
-/** @returns null for `none` and `default` */
-export function readPolicyDuration(text: string): DurationMs | null {
-  if (isReset(text)) return null;
+export function readPolicyDuration(text: string): DurationMs | Reset {
+  if (isReset(text)) return 'default';
   const duration = parseDuration(text);
   if (duration === undefined) throw invalid('a duration such as 30s, 5m or 90d, or "default" for the server’s own');
   return duration;
 }
 
-/** @returns null for `none` and `default` */
-export function readPolicyCount(text: string): number | null {
-  if (isReset(text)) return null;
+export function readPolicyCount(text: string): number | Reset {
+  if (isReset(text)) return 'default';
   return readCount(1, 1_000)(text);
 }
 

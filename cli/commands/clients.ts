@@ -7,6 +7,7 @@ import {
   collect,
   type DestructiveFlags,
   dryRunOption,
+  type Reset,
   readPolicyCount,
   readPolicyDuration,
   yesOption,
@@ -39,10 +40,10 @@ export const defineClients: DefineCommand = (command) => {
 
 interface PolicyFlags extends GlobalFlags {
   readonly audience?: readonly string[];
-  readonly leeway?: DurationMs | null;
-  readonly refreshTokenTtl?: DurationMs | null;
-  readonly idleTimeout?: DurationMs | null;
-  readonly maxSessions?: number | null;
+  readonly leeway?: DurationMs | Reset;
+  readonly refreshTokenTtl?: DurationMs | Reset;
+  readonly idleTimeout?: DurationMs | Reset;
+  readonly maxSessions?: number | Reset;
   readonly refreshAlone?: boolean;
 }
 
@@ -71,14 +72,16 @@ function policyOptions(command: Command): Command {
     .option('--refresh-alone', 'app: a refresh needs no access token, as unmodified OAuth clients have it');
 }
 
+const orServer = <T>(value: T | Reset): T | null => (value === 'default' ? null : value);
+
 /** Only what was given. */
 function policyOf(flags: PolicyFlags): Partial<ClientPolicy> {
   const { leeway, refreshTokenTtl, idleTimeout, maxSessions, refreshAlone } = flags;
   return {
-    ...(leeway === undefined ? {} : { leeway }),
-    ...(refreshTokenTtl === undefined ? {} : { refreshTokenTtl }),
-    ...(idleTimeout === undefined ? {} : { idleTimeout }),
-    ...(maxSessions === undefined ? {} : { maxSessions }),
+    ...(leeway === undefined ? {} : { leeway: orServer(leeway) }),
+    ...(refreshTokenTtl === undefined ? {} : { refreshTokenTtl: orServer(refreshTokenTtl) }),
+    ...(idleTimeout === undefined ? {} : { idleTimeout: orServer(idleTimeout) }),
+    ...(maxSessions === undefined ? {} : { maxSessions: orServer(maxSessions) }),
     ...(refreshAlone === undefined ? {} : { refreshAlone }),
   };
 }
