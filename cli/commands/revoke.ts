@@ -50,7 +50,7 @@ export const defineRevoke: DefineCommand = (command) => {
       'auth-server revoke --subject alice --dry-run',
       'auth-server revoke --all --issued-before 2026-11-23T09:00:00Z --yes',
     ],
-    exit: '0 done, also when nothing was live; 2 wrong usage, 3 no such session, 4 not confirmed',
+    exit: '0 done, 2 wrong usage, 3 no such session, 4 not confirmed',
   });
 };
 

@@ -15,7 +15,7 @@ import { withApp } from '../with-app.ts';
 /** Bytes of standard input that are looked at; no token is longer than 8 KiB. */
 const READ_LIMIT = 64 * 1024;
 
-const EXIT = '0 accepted, 1 not accepted, 2 wrong usage, 5 the configuration or the database is not usable';
+const EXIT = '0 accepted, 1 not accepted, 2 wrong usage, 5 database not usable';
 
 export const defineToken: DefineCommand = (command) => {
   command.description('Looks at tokens.');

@@ -83,7 +83,7 @@ function defineAdd(command: Command): void {
   );
   helpNotes(command, {
     examples: ['auth-server users add alice', 'auth-server users add alice --password-stdin < password.txt'],
-    exit: '0 done, 1 the name is taken, 2 wrong usage, or a password that is too short or too long',
+    exit: '0 done, 1 the name is taken, 2 wrong usage, or not a fit password',
   });
 }
 
