@@ -21,7 +21,7 @@ export const defineKeys: DefineCommand = (command) => {
   command.description('The signing keys: one ring for access tokens, one for refresh tokens.');
   helpNotes(command, {
     examples: ['auth-server keys list', 'auth-server keys rotate', 'auth-server keys rotate --compromised'],
-    exit: '0 done, 2 wrong usage, 3 no such key, 4 not confirmed, 5 the master key does not fit',
+    exit: '0 done, 2 wrong usage, 3 no such key, 4 not confirmed, 5 wrong master key',
   });
   defineList(command.command('list'));
   defineRotate(command.command('rotate'));
@@ -106,7 +106,7 @@ function defineRotate(command: Command): void {
       'auth-server keys rotate --ring refresh --compromised --dry-run',
       'auth-server keys rotate --compromised --yes',
     ],
-    exit: '0 done, 2 wrong usage, 3 no such key, 4 not confirmed, 5 the master key does not fit',
+    exit: '0 done, 2 wrong usage, 3 no such key, 4 not confirmed, 5 wrong master key',
   });
 }
 

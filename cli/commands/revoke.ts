@@ -29,7 +29,7 @@ const NAMED = 3;
 export const defineRevoke: DefineCommand = (command) => {
   command
     .description('Ends sessions; their tokens are refused from then on.')
-    .usage('FAMILY | --subject S | --client C | --ip A | --all [options]')
+    .usage('FAMILY | --subject S | --client C | --ip A | --all')
     .argument('[family]', 'id of a session, also in its short form')
     .option('--subject <s>', 'all of this subject, or of the local user of this name')
     .addOption(new Option('--client <id>', 'all of this client').argParser(readClientId))
