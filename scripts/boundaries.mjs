@@ -126,12 +126,12 @@ const ruleSet = {
 };
 
 const folders = ['src', 'cli'];
-const { output } = await cruise(folders, {
-  ruleSet,
-  validate: true,
-  doNotFollow: { path: '^node_modules/' },
-  tsPreCompilationDeps: true,
-});
+const { output } = await cruise(
+  folders,
+  { ruleSet, validate: true, doNotFollow: { path: '^node_modules/' }, tsPreCompilationDeps: true },
+  // As Node does: some packages say only there where they begin.
+  { exportsFields: ['exports'], conditionNames: ['node', 'import', 'require', 'default'] },
+);
 const { summary, modules } = output;
 
 const isSource = (name) => /\.tsx?$/.test(name);
