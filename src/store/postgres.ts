@@ -50,7 +50,7 @@ function isTrouble(error: unknown): boolean {
   return state === undefined ? error instanceof ConnectionTrouble : TROUBLE.test(state);
 }
 
-/** Marks errors that `execute` and `connect` met without an SQLSTATE, so that a bug in our code is not taken for one. */
+/** Marks what kept a connection from being made or broke it without an SQLSTATE, so that a bug in our code is not taken for it. */
 class ConnectionTrouble extends Error {
   constructor(cause: unknown) {
     super('the connection to Postgres failed', { cause });
@@ -103,7 +103,8 @@ function lender(pool: pg.Pool): () => Promise<Leased> {
   const readers = new WeakMap<pg.PoolClient, Leased['reader']>();
   return async () => {
     const client = await pool.connect().catch((error: unknown) => {
-      throw sqlState(error) === undefined ? new ConnectionTrouble(error) : error;
+      // With an SQLSTATE too: a database taken offline (55000), dropped (3D000) or under another password (28P01) is away.
+      throw new ConnectionTrouble(error);
     });
     let reader = readers.get(client);
     if (reader === undefined) {
