@@ -1,11 +1,10 @@
-/** What clients discover and what orchestrators ask: published keys, metadata, health, and which origins may read: contract §4. */
+/** What clients discover and what orchestrators ask: published keys, metadata, health: contract §4. */
 import { calculateJwkThumbprint } from 'jose';
 import { expect, test } from 'vitest';
 import { moveKeysOn, rotateKeys } from '../../src/operations/keys.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { decodePart, expectNoChange, expectRefusal } from '../support/expectations.ts';
 import type { Headers } from '../support/http-client.ts';
-import { endpoints } from '../support/native-endpoints.ts';
 import { ISSUER, startTestServer, type TestServer } from '../support/test-server.ts';
 
 const JWKS = '/.well-known/jwks.json';
@@ -136,70 +135,6 @@ describeOnBothDatabases('discovery', (makeDatabase) => {
       for (const spelling of [`${path}/`, path.toUpperCase(), `/${path}`, `/.${path}`]) {
         expectRefusal(await get(server, spelling), 404, 'not_found');
       }
-    }
-  });
-});
-
-describeOnBothDatabases('browsers of other origins', (makeDatabase) => {
-  const ORIGIN = 'https://app.example';
-  const corsOf = (headers: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('access-control-')));
-
-  test('read what server.cors.origins lets them read, errors too, and never with credentials (P10)', async () => {
-    const server = await startTestServer({ url: await makeDatabase(), config: { 'server.cors.origins': [ORIGIN] } });
-    const exposed = 'Retry-After, WWW-Authenticate, X-Request-Id';
-    const granted = { 'access-control-allow-origin': ORIGIN, 'access-control-expose-headers': exposed };
-    for (const { path, headers } of endpoints(server, await server.login())) {
-      const isOpen = path !== '/verify';
-      const answer = await server.post(path, {}, { ...headers, origin: ORIGIN });
-      expectRefusal(answer, 400, 'invalid_request');
-      expect(corsOf(answer.headers), path).toEqual(isOpen ? granted : {});
-      expect(answer.headers.vary).toBe(isOpen ? 'Origin' : undefined);
-      for (const origin of [
-        'https://app.example.evil',
-        'http://app.example',
-        'https://app.example:444',
-        'null',
-        'https://APP.example',
-      ]) {
-        const foreign = await server.post(path, {}, { ...headers, origin });
-        expect(corsOf(foreign.headers)).toEqual({});
-        expect(foreign.headers.vary).toBe(isOpen ? 'Origin' : undefined);
-      }
-      const preflight = await server.send({
-        method: 'OPTIONS',
-        path,
-        headers: { origin: ORIGIN, 'access-control-request-method': 'POST' },
-      });
-      if (!isOpen) {
-        expectRefusal(preflight, 405, 'method_not_allowed');
-        continue;
-      }
-      expect(preflight).toMatchObject({
-        status: 204,
-        headers: { ...granted, 'access-control-allow-methods': 'POST', vary: 'Origin' },
-      });
-      expect(preflight.headers['access-control-allow-headers']).toBe('Authorization, Content-Type, Idempotency-Key');
-      expect(preflight.headers['access-control-allow-credentials']).toBeUndefined();
-    }
-    expect(corsOf((await server.send({ path: '/forward-auth', headers: { origin: ORIGIN } })).headers)).toEqual({});
-  });
-
-  test('read keys and metadata from anywhere, and nothing else unless it is configured (P9)', async () => {
-    const server = await startTestServer({ url: await makeDatabase() });
-    for (const path of [JWKS, METADATA]) {
-      const answer = await server.send({ path, headers: { origin: ORIGIN } });
-      expect(answer.headers['access-control-allow-origin']).toBe('*');
-      expect((await server.send({ method: 'OPTIONS', path, headers: { origin: ORIGIN } })).status).toBe(204);
-    }
-    for (const { path, headers } of endpoints(server, await server.login())) {
-      const answer = await server.post(path, {}, { ...headers, origin: ORIGIN });
-      expect(corsOf(answer.headers)).toEqual({});
-      expectRefusal(
-        await server.send({ method: 'OPTIONS', path, headers: { origin: ORIGIN } }),
-        405,
-        'method_not_allowed',
-      );
     }
   });
 });
