@@ -24,7 +24,7 @@ export async function inspectSqlite(path: string): Promise<Inspection> {
   const stats = statSync(path);
   if (!stats.isFile()) throw unfit(path, 'is not a file');
   try {
-    return { bytes: stats.size, ...(await readSqlite(path, (db) => look(db, path))) };
+    return { bytes: stats.size, ...(await readSqlite(path, 'guest', (db) => look(db, path))) };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'SQLITE_NOTADB') throw unfit(path, 'is not a SQLite database');
@@ -37,7 +37,7 @@ export async function inspectSqlite(path: string): Promise<Inspection> {
 /** The same, as far as it can be read, of what is there now: it may be the damaged one. */
 export async function peekSqlite(path: string): Promise<Omit<Inspection, 'bytes'> | undefined> {
   try {
-    return await readSqlite(path, (db) => identify(db, path));
+    return await readSqlite(path, 'owner', (db) => identify(db, path));
   } catch {
     return undefined;
   }

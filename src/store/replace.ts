@@ -66,7 +66,9 @@ export function checkUnused(path: string): void {
 
 /** SQLite would take the log of a database that is gone for that of the new one. */
 function checkNoRemains(path: string): void {
-  const remains = ['-wal', '-journal'].map((suffix) => `${path}${suffix}`).find((file) => existsSync(file));
+  const remains = ['-wal', '-journal']
+    .map((suffix) => `${path}${suffix}`)
+    .find((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0);
   if (remains === undefined) return;
   throw new Refusal('conflict', `${remains} is there, and the database that it belongs to is not.`, {
     remedy: 'put the database back beside it, or move it away',

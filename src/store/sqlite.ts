@@ -168,9 +168,16 @@ function ownerOf(path: string): number | undefined {
   }
 }
 
-/** One look at a database that need not be ours, and nothing more: it is opened for reading, and closed again. */
-export async function readSqlite<T>(path: string, query: (db: Reader) => Promise<T>): Promise<T> {
-  const db = openReader(path);
+/**
+ * One look at a database that need not be ours, and nothing more. `guest` reads a file that is to stay as it is; `owner` puts
+ * away what SQLite leaves beside a database, which a connection that may not write cannot.
+ */
+export async function readSqlite<T>(
+  path: string,
+  as: 'guest' | 'owner',
+  query: (db: Reader) => Promise<T>,
+): Promise<T> {
+  const db = as === 'guest' ? openReader(path) : open(path, { fileMustExist: true });
   try {
     return await query(accessTo(db));
   } finally {

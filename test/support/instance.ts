@@ -39,7 +39,8 @@ const PASSWORD = '8letters';
 /** Made in this process, as `serve` would make it; nothing has it open when this returns. */
 export async function makeInstance(): Promise<Instance> {
   const folder = workFolder();
-  const options = { cwd: folder };
+  // Another port after a restart must not be another issuer.
+  const options = { cwd: folder, env: { AUTH_SERVER_ISSUER: 'https://auth.example' } };
   const database = path.join(folder, 'auth.db');
   const flags = { 'database.url': `sqlite:${database}`, masterKey: { file: path.join(folder, 'auth-server.key') } };
   const { config } = loadConfig({ flags, env: {}, cwd: folder });
