@@ -22,14 +22,14 @@ import { Secret } from '../domain/secret.ts';
 import { after, type DurationMs, type EpochMs, epochMs } from '../domain/time.ts';
 import { familyState, type Origin, type TokenFamily } from '../domain/token-family.ts';
 import { type Authentication, canonicalUsername, letThrough } from '../domain/user-directory.ts';
-import { lockClient } from '../store/clients.ts';
+import { holdClient, lockClient } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
-import { clearFailures, findFailures, storeFailures } from '../store/login-attempts.ts';
+import { clearFailures, findFailures, lockFailures, storeFailures } from '../store/login-attempts.ts';
 import { insertRefreshToken } from '../store/refresh-tokens.ts';
 import type { Tx } from '../store/store.ts';
 import { insertFamily, listLiveFamilies, revokeFamilies } from '../store/token-families.ts';
 import { lockUser } from '../store/users.ts';
-import { type ClientCredentials, loginClient } from './authenticate-client.ts';
+import { type ClientCredentials, invalidClient, loginClient } from './authenticate-client.ts';
 import { issuePair, type TokenPair } from './issue.ts';
 import { policyOf } from './policy.ts';
 
@@ -142,23 +142,32 @@ async function admit(app: App, attempt: Attempt): Promise<Throttled | undefined>
   return { kind: 'throttled', retryAfter: throttled.retryAfter };
 }
 
-/** One event for each window, not for each request: who is throttled must not be able to fill the log. */
-async function noteThrottled(app: App, tx: Tx, attempt: Attempt): Promise<void> {
-  const failures = await findFailures(tx, attempt.userBucket, attempt.addressBucket);
-  const throttled = throttledBy(app, failures, tx.now);
-  if (throttled === undefined) return;
+/** The count that a `login.throttled` is due for: one for each window, so that who is throttled cannot fill the log. */
+function dueNote(app: App, attempt: Attempt, failures: Failures, now: EpochMs) {
+  const by = throttledBy(app, failures, now)?.by;
+  if (by === undefined) return undefined;
   const [bucket, count, policy] =
-    throttled.by === 'address'
+    by === 'address'
       ? ([attempt.addressBucket, failures.address, addressPolicy(app)] as const)
       : ([attempt.userBucket, failures.user, userPolicy(app)] as const);
-  if (count === undefined || count.failures > policy.maxFailures) return;
   // One more than the limit: the mark that the event was written.
-  await storeFailures(tx, bucket, countFailure(count, policy, tx.now));
+  return count === undefined || count.failures > policy.maxFailures ? undefined : { by, bucket, count, policy };
+}
+
+/** Looks before it locks: a flood of throttled requests must not write a thing. */
+async function noteThrottled(app: App, tx: Tx, attempt: Attempt): Promise<void> {
+  const look = async () =>
+    dueNote(app, attempt, await findFailures(tx, attempt.userBucket, attempt.addressBucket), tx.now);
+  if ((await look()) === undefined) return;
+  await lockFailures(tx, attempt.userBucket, attempt.addressBucket);
+  const due = await look();
+  if (due === undefined) return;
+  await storeFailures(tx, due.bucket, countFailure(due.count, due.policy, tx.now));
   await recordEvent(tx, {
     type: 'login.throttled',
     data: {
       username_hash: attempt.usernameHash,
-      by: throttled.by,
+      by: due.by,
       ip: attempt.request.origin.ip,
       user_agent: attempt.request.origin.userAgent,
     },
@@ -170,6 +179,7 @@ async function noteThrottled(app: App, tx: Tx, attempt: Attempt): Promise<void> 
  * its password was right.
  */
 async function fail(app: App, tx: Tx, attempt: Attempt): Promise<LoginOutcome> {
+  await lockFailures(tx, attempt.userBucket, attempt.addressBucket);
   const failures = await findFailures(tx, attempt.userBucket, attempt.addressBucket);
   const throttled = throttledBy(app, failures, tx.now);
   if (throttled !== undefined) return { kind: 'throttled', retryAfter: throttled.retryAfter };
@@ -199,6 +209,8 @@ async function begin(app: App, attempt: Attempt, authenticated: Authenticated): 
     const failures = await findFailures(tx, attempt.userBucket, attempt.addressBucket);
     const throttled = throttledBy(app, failures, tx.now);
     if (throttled !== undefined) return { kind: 'throttled', retryAfter: throttled.retryAfter };
+    // Removed since this server read the clients: a family begun now would outlive its client's removal.
+    if (!(await holdClient(tx, client.id))) throw invalidClient();
     // Disabled, or its password changed, since the directory looked.
     if (!(await stillHolds(tx, authenticated))) return { kind: 'rejected' };
     await limitSessions(app, tx, client, authenticated.subject);

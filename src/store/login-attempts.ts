@@ -19,6 +19,20 @@ export async function findFailures(
   return { user: rows.find((row) => row.bucket === user), address: rows.find((row) => row.bucket === address) };
 }
 
+/** Nobody else counts in these buckets until this transaction ends; on SQLite there is only one writer. */
+export async function lockFailures(tx: Tx, user: string, address: string): Promise<void> {
+  if (tx.dialect !== 'postgres') return;
+  const rows = [user, address].toSorted().map((bucket) => ({ bucket, failures: 0, since: tx.now }));
+  // An update that changes nothing, because there may be no row yet to lock; in one order, so that none waits in a circle.
+  await tx.sql
+    .insertInto('login_attempts')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict.column('bucket').doUpdateSet((eb) => ({ failures: eb.ref('login_attempts.failures') })),
+    )
+    .execute();
+}
+
 const upsert = prepared<LoginAttemptRow>((sql, slot) =>
   sql
     .insertInto('login_attempts')
