@@ -139,4 +139,22 @@ describeOnBothDatabases('login throttle', (makeDatabase) => {
     const failed = Array.from({ length: 3 }, () => 'login.failed');
     await expectEvents(server, ...failed, 'login.throttled');
   });
+
+  test('nor do they on servers side by side, which count in one place', async () => {
+    const url = await makeDatabase();
+    const config = { 'login.maxFailuresPerUser': 3 };
+    const server = await startTestServer({ url, config });
+    const others = [0, 1].map(() => startTestServer({ url, config, beside: server }));
+    const servers = [server, ...(await Promise.all(others))];
+    for (const username of ['one', 'two', 'three', 'four']) {
+      const attempts = servers.flatMap((one) =>
+        Array.from({ length: 6 }, () => one.tryLogin({ username, password: 'wrong' })),
+      );
+      const statuses = (await Promise.all(attempts)).map(({ status }) => status).toSorted();
+      expect(statuses).toEqual([...Array(3).fill(401), ...Array(15).fill(429)]);
+      const failed = ['login.failed', 'login.failed', 'login.failed'];
+      expectThrottled(await server.tryLogin({ username }), 900);
+      await expectEvents(server, ...failed, 'login.throttled');
+    }
+  });
 });
