@@ -12,7 +12,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import type { Sha256 } from '../domain/ids.ts';
 
 export interface MasterKey {
@@ -24,7 +24,7 @@ export interface MasterKey {
 
 /** What is sealed: its purpose, its id, and the instance it belongs to. */
 export interface SealContext {
-  readonly purpose: 'signing-key' | 'check';
+  readonly purpose: 'signing-key' | 'check' | 'cursor';
   readonly id: string;
   readonly instance: string;
 }
@@ -46,11 +46,12 @@ export function parseMasterKey(text: string): MasterKey | undefined {
 
 export const makeMasterKeyText = (): string => randomBytes(32).toString('base64');
 
-/** Never replaces a file. @throws the file system's error */
+/** Never replaces a file; on the disk before anything is sealed under it. @throws the file system's error */
 export function createMasterKeyFile(path: string): void {
   const file = openSync(path, 'wx', 0o600);
   try {
     writeSync(file, `${makeMasterKeyText()}\n`);
+    fsyncSync(file);
   } finally {
     closeSync(file);
   }
@@ -85,6 +86,12 @@ export function seal(master: MasterKey, plain: string, context: SealContext): st
   const cipher = createCipheriv('aes-256-gcm', master.key, nonce).setAAD(boundTo(context));
   const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return [FORMAT, master.id, nonce.toString('base64url'), sealed.toString('base64url')].join('.');
+}
+
+/** The id of the master key that sealed it; undefined when it is nothing sealed. */
+export function sealedBy(text: string): string | undefined {
+  const [format, id, ...rest] = text.split('.');
+  return format === FORMAT && rest.length === 2 ? id : undefined;
 }
 
 /** @returns undefined when it was sealed by another master key, for something else, or was changed */

@@ -188,15 +188,21 @@ function hasMediaType(incoming: IncomingMessage, mediaType: string): boolean {
   );
 }
 
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+
+const unsupported = (mediaType: string): Refusal =>
+  new Refusal('unsupported_media_type', `Send the body as ${mediaType} in UTF-8, not compressed.`);
+
 /** The body as text of one media type. @throws Refusal invalid_request, unsupported_media_type, payload_too_large */
 async function readText(request: HttpRequest, mediaType: string): Promise<string> {
   const { incoming } = request;
   const { headers } = incoming;
-  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) {
+  if (!hasBody(incoming)) {
     throw invalidRequest(`The body is empty; send ${mediaType}.`);
   }
   if (!hasMediaType(incoming, mediaType) || (headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
-    throw new Refusal('unsupported_media_type', `Send the body as ${mediaType} in UTF-8, not compressed.`);
+    throw unsupported(mediaType);
   }
   const bytes = await readBytes(incoming, request.bodyLimit);
   if (bytes.length === 0) throw invalidRequest(`The body is empty; send ${mediaType}.`);
@@ -264,6 +270,17 @@ export async function jsonBody<Schema extends z.ZodType>(
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalidRequest('The body must be a JSON object.');
   return checked(schema, value);
+}
+
+/** Where everything in the body may be left out, so may the body: `curl -X POST` sends none, others an empty one. */
+export async function optionalJsonBody<Schema extends z.ZodType>(
+  request: HttpRequest,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const { incoming, bodyLimit } = request;
+  if (hasBody(incoming) && incoming.headers['content-type'] !== undefined) return jsonBody(request, schema);
+  if ((await readBytes(incoming, bodyLimit)).length > 0) throw unsupported('application/json');
+  return checked(schema, {});
 }
 
 /** Parameters of a form; an empty one counts as absent, a repeated one is refused (RFC 6749 §3.2). */

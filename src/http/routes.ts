@@ -3,6 +3,15 @@
  * rule in front can be dodged by another spelling.
  */
 import type { App } from '../app.ts';
+import {
+  getEvents,
+  getFamilies,
+  getFamily,
+  getKeys,
+  postGlobalTokenRevocation,
+  postKeyRotation,
+  postRevocations,
+} from './admin.ts';
 import type { Answer } from './answer.ts';
 import { postLogin, postLogout, postRefresh, postSessions } from './native.ts';
 import { postIntrospect, postRevoke, postToken } from './oauth.ts';
@@ -34,6 +43,7 @@ const get = (handler: Handler, crossOrigin: CrossOrigin = 'configured'): Row => 
   crossOrigin,
 });
 
+const FAMILY_PATH = '/admin/v1/families/{id}';
 const METADATA_PATH = '/.well-known/oauth-authorization-server';
 
 const TABLE = {
@@ -46,6 +56,13 @@ const TABLE = {
   '/oauth/token': post(postToken),
   '/oauth/introspect': post(postIntrospect, 'none'),
   '/oauth/revoke': post(postRevoke),
+  '/admin/v1/revocations': post(postRevocations, 'none'),
+  '/admin/v1/global-token-revocation': post(postGlobalTokenRevocation, 'none'),
+  '/admin/v1/families': get(getFamilies, 'none'),
+  [FAMILY_PATH]: get(getFamily, 'none'),
+  '/admin/v1/keys': get(getKeys, 'none'),
+  '/admin/v1/keys/rotate': post(postKeyRotation, 'none'),
+  '/admin/v1/events': get(getEvents, 'none'),
   '/.well-known/jwks.json': get(getJwks, 'any'),
   [METADATA_PATH]: get(getMetadata, 'any'),
   '/healthz': get(getHealth),
@@ -62,8 +79,17 @@ export function makeRoutes(issuer: string): (path: string) => Route | undefined 
   // RFC 8414 §3.1: the issuer's path goes behind the well-known one.
   if (issuerPath !== '' && metadata !== undefined) routes.set(`${METADATA_PATH}${issuerPath}`, metadata);
 
-  return (path) => routes.get(path.startsWith('/forward-auth/') ? '/forward-auth' : path);
+  const family = routes.get(FAMILY_PATH);
+  // Its braces stand for a segment; as they are, they are nobody's path.
+  routes.delete(FAMILY_PATH);
+  return (path) => {
+    if (path.startsWith('/forward-auth/')) return routes.get('/forward-auth');
+    return FAMILY.test(path) ? family : routes.get(path);
+  };
 }
+
+/** One segment that has no other spelling (RFC 3986 §2.3, §3.3). */
+const FAMILY = /^\/admin\/v1\/families\/(?!\.{1,2}$)[A-Za-z0-9._~-]{1,128}$/;
 
 /** For `Allow` (RFC 9110 §10.2.1). */
 export const allowed = ({ methods }: Route): string =>
