@@ -77,7 +77,7 @@ export function storyLines(row: FamilyRow, story: FamilyStory, now: EpochMs, isW
   return [
     `Session  ${row.sid}   ${who}`,
     stateLine(row, story.detected, now),
-    ...(row.revoke_note === null ? [] : [`Reason   ${row.revoke_note}`]),
+    ...(story.note === null ? [] : [`Reason   ${story.note}`]),
     ...timelineLines(story, isWhole),
     ...(story.detected?.type === 'token.reuse_detected'
       ? [`Two holders. next: auth-server families list --subject ${row.name ?? row.subject}`]

@@ -56,6 +56,8 @@ async function idleLimits(app: App): Promise<IdleLimits> {
 
 export interface FamilyStory {
   readonly family: FamilyView;
+  /** What an administrator said when ending it. */
+  readonly note: string | null;
   /** In order of generation; old ones may have been purged. */
   readonly timeline: readonly TimelineView[];
   /** The event that tells why the family was ended by the rule of rotation; null when it was not, or is purged. */
@@ -76,6 +78,7 @@ export async function showFamily(app: App, text: string): Promise<FamilyStory> {
     const detected = [...reuse, ...ahead].at(-1);
     return {
       family: familyView(family, idleTimeout(family.clientId), app.clock.now()),
+      note: family.revoked?.note ?? null,
       timeline: (await listRefreshTokens(db, id)).map(timelineView),
       detected: detected === undefined ? null : eventView(detected),
     };

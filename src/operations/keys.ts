@@ -15,13 +15,14 @@ import {
   type KeyRingName,
   type SigningKey,
 } from '../domain/signing-key.ts';
-import { type DurationMs, durationMs } from '../domain/time.ts';
+import { durationMs } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
 import { deleteKey, insertKey, listKeys, lockKeyRings, moveKey, type StoredKey } from '../store/signing-keys.ts';
 import type { Reader, Tx } from '../store/store.ts';
 import { revokeFamilies } from '../store/token-families.ts';
+import { masterKeyInForce } from './master-key.ts';
 
 type Decide = (keys: readonly SigningKey[], now: Tx['now'], policy: KeyPolicy) => readonly KeyChange[];
 
@@ -51,7 +52,7 @@ async function changeKeys(
   decide: Decide,
   inside: (tx: Tx) => Promise<void> = async () => undefined,
 ): Promise<readonly KeyChange[]> {
-  const master = await app.master();
+  let master = await app.master();
   for (let tries = 0; tries < 5; tries += 1) {
     const planned = await app.store.read(async (db) =>
       decide(await listKeys(db), app.clock.now(), await keyPolicy(app, db)),
@@ -62,6 +63,8 @@ async function changeKeys(
 
     const done = await app.store.write(async (tx) => {
       await lockKeyRings(tx);
+      // Sealed under one that has been replaced, a new key would be lost at the next start.
+      if ((await masterKeyInForce(tx)) !== master.id) return 'replaced' as const;
       const keys = await listKeys(tx);
       const changes = decide(keys, tx.now, await keyPolicy(app, tx));
       const stock = [...made];
@@ -70,11 +73,16 @@ async function changeKeys(
       );
       if (!isSupplied) return undefined;
       const byId = new Map(keys.map((key) => [key.kid, key]));
-      await apply({ tx, stock: [...made], master, instance: app.instance, keys: byId, replaced: new Map() }, changes);
+      await applyKeyChanges(
+        { tx, stock: [...made], master, instance: app.instance, keys: byId, replaced: new Map() },
+        changes,
+      );
       await inside(tx);
       return changes;
     });
-    if (done !== undefined) {
+    if (done === 'replaced') {
+      master = await app.masterAgain();
+    } else if (done !== undefined) {
       await app.keys.reload();
       return done;
     }
@@ -88,7 +96,7 @@ function takeFrom(stock: NewKey[], alg: NewKey['alg']): NewKey | undefined {
 }
 
 /** What the changes of one transaction share. */
-interface Changing {
+export interface Changing {
   readonly tx: Tx;
   readonly stock: NewKey[];
   readonly master: MasterKey;
@@ -98,7 +106,8 @@ interface Changing {
   readonly replaced: Map<KeyRingName, KeyId>;
 }
 
-async function apply(changing: Changing, changes: readonly KeyChange[]): Promise<void> {
+/** @param changes whose new keys are all in stock */
+export async function applyKeyChanges(changing: Changing, changes: readonly KeyChange[]): Promise<void> {
   for (const change of changes) {
     if (change.kind === 'remove') await deleteKey(changing.tx, change.kid);
     else if (change.kind === 'move') await applyMove(changing, change);
@@ -192,17 +201,4 @@ export async function declareKeyCompromised(app: App, ring: KeyRingName, kid?: K
     },
   );
   return { changes, revoked };
-}
-
-/** @param keys as stored. @returns how long until the active key of a ring is handed over, or undefined without one */
-export function untilHandOver(
-  keys: readonly SigningKey[],
-  ring: KeyRingName,
-  rotateEvery: DurationMs,
-  now: number,
-): DurationMs | undefined {
-  const active = keys.find((key) => key.ring === ring && key.state === 'active');
-  return active === undefined
-    ? undefined
-    : durationMs(Math.max(0, (active.activatedAt ?? active.createdAt) + rotateEvery - now));
 }

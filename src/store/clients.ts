@@ -2,7 +2,7 @@
 import type { Client } from '../domain/client.ts';
 import type { ClientId, Sha256 } from '../domain/ids.ts';
 import type { ClientRow } from './schema.ts';
-import type { Reader, Tx } from './store.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
 
 const clientOf = (row: ClientRow): Client => ({
   id: row.id,
@@ -75,4 +75,14 @@ export async function deleteClient(tx: Tx, id: ClientId): Promise<void> {
 export async function lockClient(tx: Tx, id: ClientId): Promise<void> {
   if (tx.dialect === 'postgres')
     await tx.sql.selectFrom('clients').select('id').where('id', '=', id).forUpdate().execute();
+}
+
+const byIdShared = prepared<{ id: ClientId }, { id: ClientId }>((sql, slot, dialect) => {
+  const query = sql.selectFrom('clients').select('id').where('id', '=', slot.id);
+  return dialect === 'postgres' ? query.forShare() : query;
+});
+
+/** Whether it is still there; and nobody removes it until this transaction ends. */
+export async function holdClient(tx: Tx, id: ClientId): Promise<boolean> {
+  return (await byIdShared(tx, { id })).rows.length > 0;
 }

@@ -25,7 +25,6 @@ const row: FamilyRow = {
   expires_at: '2027-02-21T09:13:58.000Z',
   revoked_at: '2026-11-23T09:14:07.000Z',
   revoke_reason: 'reuse',
-  revoke_note: null,
   device: null,
   user_agent: FIREFOX,
   ip: '203.0.113.200',
@@ -58,7 +57,7 @@ const timeline = [
   step(18, '23T09:09:40', '203.0.113.200'),
   step(19, '23T09:13:58', '203.0.113.200'),
 ];
-const story: FamilyStory = { family: row, timeline, detected: reuse };
+const story: FamilyStory = { family: row, note: null, timeline, detected: reuse };
 
 const text = (lines: readonly Parameters<typeof renderLine>[0][]): string[] =>
   lines.map((line) => renderLine(line, false));
@@ -81,7 +80,7 @@ test('a story shows the login, what changed and the newest rotations, and what e
 
 test('a live session tells when its token ends, and a purged history is told as such', () => {
   const live: FamilyRow = { ...row, state: 'live', revoked_at: null, revoke_reason: null };
-  const lines = text(storyLines(live, { family: live, timeline: [], detected: null }, NOW, false));
+  const lines = text(storyLines(live, { family: live, note: null, timeline: [], detected: null }, NOW, false));
   expect(lines[1]).toBe('State    live, its token ends in 88d, 2027-02-21 09:13:58 UTC');
   expect(lines.at(-1)).toContain('purged');
   expect(familyInWords(live, NOW)).toBe('019938c1..0b19e5 of carol, Firefox/Linux, used 24h ago');
@@ -102,10 +101,9 @@ test('foreign text cannot steer the terminal, whatever shows it', () => {
     ...row,
     device: 'x\u001b[2J\nEVIL\u202e',
     name: 'al\u001b]0;x\u0007ice',
-    revoke_note: '\u009b31m',
   };
   const shown = [
-    ...text(storyLines(evil, story, NOW, false)),
+    ...text(storyLines(evil, { ...story, note: '\u009b31m' }, NOW, false)),
     ...text(layoutTable([evil], familyColumns(NOW), 200).lines),
     ...text([eventLine({ ...reuse, name: evil.name }, NOW)]),
   ].join('');

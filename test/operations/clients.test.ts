@@ -14,7 +14,9 @@ import {
   removeClient,
   rotateClientSecret,
 } from '../../src/operations/clients.ts';
+import { listFamilyPage } from '../../src/operations/families.ts';
 import { addUser } from '../../src/operations/users.ts';
+import { deleteClient } from '../../src/store/clients.ts';
 import { describeOnBothDatabases, makeDatabase as makeOne } from '../support/databases.ts';
 import { eventsOf, familyOf, logIn, openTestApp, refreshWith, storeFamilies } from '../support/test-app.ts';
 
@@ -48,6 +50,17 @@ describeOnBothDatabases('clients', (makeDatabase) => {
     await expect(addClient(app, newClient('api', SPA))).rejects.toMatchObject({ code: 'conflict' });
     await expect(addClient(app, newClient('default', SPA))).rejects.toMatchObject({ code: 'conflict' });
     await authenticateClient(app, { id: 'api', secret: secret?.reveal() ?? '' }, 'resource-server');
+  });
+
+  test('a login through a client that another process has just removed begins no session', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    await addClient(app, newClient('spa', SPA));
+    await addUser(app, { name: 'alice', password: new Secret('8letters') });
+    // The snapshot of this server still has it.
+    await app.clients.reload();
+    await app.store.write((tx) => deleteClient(tx, 'spa' as ClientId));
+    await expect(logIn(app, 'alice', '8letters', 'spa')).rejects.toMatchObject({ code: 'invalid_client' });
+    expect((await listFamilyPage(app, { limit: 10 })).families).toEqual([]);
   });
 
   test('a new secret ends the old one at once', async () => {

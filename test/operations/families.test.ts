@@ -49,7 +49,6 @@ describeOnBothDatabases('families', (makeDatabase) => {
         expires_at: '2026-05-30T12:00:00.250Z',
         revoked_at: null,
         revoke_reason: null,
-        revoke_note: null,
         device: null,
         user_agent: 'curl',
         ip: '192.0.2.1',
