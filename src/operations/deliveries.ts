@@ -10,8 +10,8 @@ import { enableReceivers } from '../store/receivers.ts';
 import type { Tx } from '../store/store.ts';
 import { ambiguous, shortEnds } from './short-id.ts';
 
-/** Deliveries on one page. */
-export const DELIVERY_PAGE = { default: 50, max: 500 } as const;
+/** Deliveries on one page, at most. */
+const DELIVERY_PAGE = { max: 500 } as const;
 
 /** Events whose dead letters are revived in one transaction. */
 const BATCH = 200;

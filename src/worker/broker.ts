@@ -7,6 +7,9 @@ import type { Sender } from './deliver.ts';
 
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
+/** How long a farewell may take, ms. */
+const CLOSE_LIMIT = 2_000;
+
 /** An event as it goes over the wire. */
 export interface CloudMessage {
   readonly id: string;
@@ -14,7 +17,7 @@ export interface CloudMessage {
   readonly body: string;
 }
 
-export function cloudMessage(event: EventView, source: string): CloudMessage {
+function cloudMessage(event: EventView, source: string): CloudMessage {
   const { id, type, timestamp, data } = event;
   const subject = typeof data.subject === 'string' ? { subject: data.subject } : {};
   const body = JSON.stringify({
@@ -71,9 +74,10 @@ export function brokerSender<Connection>(kind: BrokerWay<Connection>, source: st
       }
     },
     async close() {
-      const open = await held?.catch(() => undefined);
+      const closing = held?.then((open) => kind.close(open));
       held = undefined;
-      if (open !== undefined) await kind.close(open).catch(() => undefined);
+      // A broker that does not answer keeps no worker from ending.
+      if (closing !== undefined) await orAborted(closing, AbortSignal.timeout(CLOSE_LIMIT)).catch(() => undefined);
     },
   };
 }

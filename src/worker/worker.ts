@@ -21,7 +21,7 @@ const DEFAULTS: WorkerOptions = {
   poll: durationMs(200),
   concurrency: 16,
   timeout: durationMs(15 * SECOND),
-  lease: durationMs(30 * SECOND),
+  lease: durationMs(20 * SECOND),
   heartbeat: durationMs(10 * SECOND),
   purgeCheck: durationMs(60 * SECOND),
 };

@@ -6,13 +6,7 @@ import { makeDatabase } from '../support/databases.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import { openTestApp } from '../support/test-app.ts';
 import { deliveriesOf, eventually, family, record, revoked, runWorker } from '../worker/support.ts';
-import { type Broker, startNats, startRabbit, startRedis } from './brokers.ts';
-
-const KINDS: readonly (readonly [string, () => Promise<Broker>])[] = [
-  ['RabbitMQ', startRabbit],
-  ['NATS JetStream', startNats],
-  ['Redis Streams', startRedis],
-];
+import { BROKERS, type Broker } from './brokers.ts';
 
 const NAME = 'test-events';
 
@@ -34,7 +28,7 @@ const configured = ({ url }: Broker) => ({
   'events.brokers': [{ url, name: NAME, types: ['family.revoked'] }],
 });
 
-describe.each(KINDS)('%s', (_, start) => {
+describe.each(BROKERS)('%s', (_, start) => {
   test('an event arrives as a CloudEvent, confirmed', async () => {
     const broker = await start();
     await broker.subscribe(NAME);

@@ -1,6 +1,6 @@
 /**
  * Real brokers of Debian's packages on free loopback ports: started, killed and started again as a test wants, each with
- * the consumer that docs/events.md shows.
+ * a consumer that empties it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ export interface Broker {
   /** Starts it again with what it kept. */
   start(): Promise<void>;
   /** Before the first event, where a consumer must have said that it wants some. */
-  subscribe(name: string): Promise<void>;
+  subscribe(name: string, queue?: string): Promise<void>;
   /** All that is there. */
   consume(name: string): Promise<Consumed>;
 }
@@ -108,7 +108,7 @@ const succeeds = (attempt: () => Promise<unknown>) => (): Promise<boolean> =>
     () => false,
   );
 
-export async function startRedis(): Promise<Broker> {
+async function startRedis(): Promise<Broker> {
   const folder = scratch('redis');
   const port = await freePort();
   const url = `redis://:very-secret@127.0.0.1:${port}`;
@@ -145,7 +145,7 @@ export async function startRedis(): Promise<Broker> {
   };
 }
 
-export async function startNats(): Promise<Broker> {
+async function startNats(): Promise<Broker> {
   const folder = scratch('nats');
   const port = await freePort();
   const login = { user: 'worker', pass: 'very-secret' };
@@ -200,7 +200,7 @@ export async function startNats(): Promise<Broker> {
 
 const RABBITMQ = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 
-export async function startRabbit(): Promise<Broker> {
+async function startRabbit(): Promise<Broker> {
   if (!existsSync(RABBITMQ)) throw new Error(`${RABBITMQ} does not exist: apt-get install rabbitmq-server`);
   const folder = scratch('rabbitmq');
   const [port, distribution, mapper] = [await freePort(), await freePort(), await freePort()];
@@ -237,12 +237,12 @@ export async function startRabbit(): Promise<Broker> {
   return {
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     ...running,
-    async subscribe(name) {
+    async subscribe(name, queue = 'test') {
       const connection = await open();
       const channel = await connection.createChannel();
       await channel.assertExchange(name, 'topic', { durable: true });
-      await channel.assertQueue('test', { durable: true });
-      await channel.bindQueue('test', name, '#');
+      await channel.assertQueue(queue, { durable: true });
+      await channel.bindQueue(queue, name, '#');
       await connection.close();
     },
     async consume() {
@@ -259,3 +259,10 @@ export async function startRabbit(): Promise<Broker> {
     },
   };
 }
+
+/** What they are called, and how they are started. */
+export const BROKERS: readonly (readonly [string, () => Promise<Broker>])[] = [
+  ['RabbitMQ', startRabbit],
+  ['NATS JetStream', startNats],
+  ['Redis Streams', startRedis],
+];

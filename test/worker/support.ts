@@ -58,3 +58,15 @@ export const eventually = <T>(check: () => T | Promise<T>, timeout = 10_000): Pr
 export const notesOf = (
   received: readonly { readonly event: { readonly data: Readonly<Record<string, unknown>> } }[],
 ) => received.map(({ event }) => event.data.note ?? event.data.client_id);
+
+/** How many deliveries are in each state. */
+export async function deliveryCounts(app: App): Promise<Partial<Record<DeliveryRecord['state'], number>>> {
+  const rows = await app.store.read((db) =>
+    db.sql
+      .selectFrom('deliveries')
+      .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+      .groupBy('state')
+      .execute(),
+  );
+  return Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)]));
+}
