@@ -75,7 +75,8 @@ export async function familyClient(
   id: ClientId,
   credentials: ClientCredentials | undefined,
 ): Promise<Client | undefined> {
-  const client = await findClientById(app, id);
+  // The token is genuine, so its client was registered: unknown, it is gone, or so new that this server has not seen it yet.
+  const client = (await app.clients.current()).byId.get(id) ?? (await app.clients.reload()).byId.get(id);
   if (client === undefined) {
     if (credentials?.id === id) throw invalidClient();
     return undefined;
