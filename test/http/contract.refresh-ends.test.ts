@@ -123,6 +123,17 @@ describeOnBothDatabases('a session', (makeDatabase) => {
     await server.refresh(next, { headers: backend.basic });
   });
 
+  test('of a confidential client asks for its authentication also where the client is not known yet (D5)', async () => {
+    const url = await makeDatabase();
+    const server = await startTestServer({ url });
+    const other = await startTestServer({ url, beside: server });
+    await other.login();
+    const backend = await server.addClient('backend');
+    const pair = await server.login({ client_id: 'backend', headers: backend.basic });
+    await expectNoChange(server, async () => expectRefusal(await other.tryRefresh(pair), 401, 'invalid_client'));
+    await other.refresh(pair, { headers: backend.basic });
+  });
+
   test('of a public client ignores whatever stands in Authorization', async () => {
     const server = await prepare();
     let pair = await server.login();
