@@ -50,6 +50,8 @@ export interface App {
   readonly keys: Snapshot<KeyRing>;
   /** @throws Refusal master_key_unusable */
   master(): Promise<MasterKey>;
+  /** Looks where it is kept: after a rewrap another one is in force. @throws Refusal master_key_unusable while it is not there */
+  masterAgain(): Promise<MasterKey>;
   /** Of this database: keys are sealed for it, and for no other. */
   readonly instance: string;
   readonly issued: AccessTokenMemory;
@@ -116,7 +118,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
     const instance = await prepareSchema(store, options.schema);
     const passwords = makePasswordHasher();
     showGauges(metrics, store, passwords);
-    const master = once(() =>
+    const { first: master, again: masterAgain } = renewable(() =>
       openMasterKey({ source: config.masterKey, store, instance, mayCreate: options.schema === 'create' }),
     );
     const monotonic = (): number => clock.monotonic();
@@ -131,11 +133,12 @@ export async function openApp(options: OpenOptions): Promise<App> {
       users: timedDirectory(openDirectory(options, store, passwords), clock, metrics.userDirectoryAnswered),
       clients: makeSnapshot(async () => clientTable(await store.read(listClients)), SNAPSHOT_AGE, monotonic),
       keys: makeSnapshot(
-        async (previous) => loadKeyRing(store, await master(), instance, previous),
+        (previous) => loadKeyRing({ store, instance, master, masterAgain }, previous),
         SNAPSHOT_AGE,
         monotonic,
       ),
       master,
+      masterAgain,
       instance,
       issued: makeAccessTokenMemory(),
       isLive: livenessCheck(store),
@@ -154,15 +157,22 @@ export async function closeApp(app: App): Promise<void> {
   await app.store.close();
 }
 
-/** The first success is kept; a failure is tried again at the next call. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+/** What was made last is kept; a failure to make it is tried again at the next call, and a failure to make it again keeps it. */
+function renewable<T>(make: () => Promise<T>): { readonly first: () => Promise<T>; readonly again: () => Promise<T> } {
   let made: Promise<T> | undefined;
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined;
-      throw error;
-    });
-    return made;
+  return {
+    first() {
+      made ??= make().catch((error: unknown) => {
+        made = undefined;
+        throw error;
+      });
+      return made;
+    },
+    async again() {
+      const value = await make();
+      made = Promise.resolve(value);
+      return value;
+    },
   };
 }
 

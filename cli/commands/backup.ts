@@ -21,6 +21,6 @@ export const defineBackup: DefineCommand = (command) => {
     );
   helpNotes(command, {
     examples: ['auth-server backup nightly.db', 'auth-server backup "/mnt/backups/$(date +%F).db" --json'],
-    exit: '0 done, 1 the file is there or cannot be written, 5 database not usable, 130 interrupted, nothing kept',
+    exit: '0 done, 1 not written, 5 database not usable, 130 interrupted',
   });
 };

@@ -13,6 +13,7 @@ import { confirm } from '../prompt.ts';
 import type { Column } from '../table.ts';
 import { relative, roughly } from '../when.ts';
 import { withApp } from '../with-app.ts';
+import { defineReset, defineRewrap } from './keys-master.ts';
 
 const CURRENT = { schema: 'current' } as const;
 const RINGS = ['access', 'refresh'] as const;
@@ -25,6 +26,8 @@ export const defineKeys: DefineCommand = (command) => {
   });
   defineList(command.command('list'));
   defineRotate(command.command('rotate'));
+  defineRewrap(command.command('rewrap'));
+  defineReset(command.command('reset'));
 };
 
 /** What needs no look is plain. */

@@ -47,7 +47,7 @@ export const defineRestore: DefineCommand = (command) => {
       'auth-server restore nightly.db',
       'auth-server restore --in-place --yes',
     ],
-    exit: '0 done, 1 in use, or no copy of this database, 4 not confirmed, 5 not usable, or a newer schema, 130 interrupted',
+    exit: '0 done, 1 refused, 4 not confirmed, 5 not usable, 130 interrupted',
   });
 };
 
@@ -103,13 +103,15 @@ function tellPlan(out: Out, { from, path, copy, live }: RestorePlan): void {
 
 function tellRestored(out: Out, { from, path }: RestorePlan, { revoked, compromised, kept }: Restored): void {
   out.result({ file: from, database: path, revoked, compromised, kept }, [
-    `${path} is ${from} now. ${revoked} sessions ended, because spent tokens would live again.`,
+    `${path} is ${from} now. ${ended(revoked)}, because spent tokens would live again.`,
     ...(kept === null ? [] : [`What it replaced is ${kept}.`]),
     ...(compromised.length === 0 ? [] : [`Still compromised: ${compromised.join(', ')}`]),
   ]);
   out.note(OLDER);
   out.note('next: auth-server doctor, then auth-server serve');
 }
+
+const ended = (count: number): string => (count === 1 ? '1 session ended' : `${count} sessions ended`);
 
 function restoreInPlace(flags: RestoreFlags): Promise<void> {
   return withApp(flags, { schema: 'current' }, async (app, out) => {
@@ -124,7 +126,7 @@ function restoreInPlace(flags: RestoreFlags): Promise<void> {
       onProgress: (ended) => progress.show(`ended ${ended} of ${count} sessions`),
     });
     progress.clear();
-    out.result({ revoked }, `Ended ${revoked} sessions, and began a new epoch of the revocation feed.`);
+    out.result({ revoked }, `${ended(revoked)}, and began a new epoch of the revocation feed.`);
     out.note(OLDER);
   });
 }

@@ -6,12 +6,13 @@ import {
   parseMasterKey,
   readMasterKeyFile,
   seal,
+  sealedBy,
   unseal,
 } from '../crypto/master-key.ts';
 import { Refusal } from '../refusal.ts';
 import { findSetting, storeSetting } from '../store/settings.ts';
 import { listKeys } from '../store/signing-keys.ts';
-import type { Store, Tx } from '../store/store.ts';
+import type { Reader, Store, Tx } from '../store/store.ts';
 
 export interface MasterKeyRequest {
   readonly source: SecretSource;
@@ -31,16 +32,16 @@ const LOST = 'put it back; lost for good: auth-server keys reset --lost-master-k
 /** @throws Refusal master_key_unusable */
 export async function openMasterKey(request: MasterKeyRequest): Promise<MasterKey> {
   const { source, store, instance } = request;
-  const master =
-    source.kind === 'file' ? await readOrCreate(source.path, request) : parseMasterKey(source.value.reveal());
-  if (master === undefined) {
-    const where = source.kind === 'env' ? `in the environment variable ${source.name}` : 'in the configuration';
-    throw refusal(
-      `The master key ${where} is not 32 random bytes in base64.`,
-      'head -c 32 /dev/urandom | base64 makes one',
-    );
-  }
-  const isRight = await store.write((tx) => matchesCheck(tx, master, instance));
+  if (source.kind === 'file' && request.mayCreate) await createMissing(source.path, store);
+  const master = readMasterKey(source);
+  const isRight =
+    (await store.read((db) => opensCheck(db, master, instance))) ??
+    // The first one leaves a check value; every later one must open it, before anything else is written.
+    (await store.write(async (tx) => {
+      const opens = await opensCheck(tx, master, instance);
+      if (opens === undefined) await storeCheck(tx, master, instance);
+      return opens ?? true;
+    }));
   if (!isRight) {
     throw refusal(
       `${nameOf(source)} is not the master key that sealed the keys in ${store.label}.`,
@@ -57,15 +58,28 @@ export const nameOf = (source: SecretSource): string =>
       ? `The value of ${source.name}`
       : 'The configured masterKey';
 
-async function readOrCreate(path: string, { store, mayCreate }: MasterKeyRequest): Promise<MasterKey> {
-  let file = readMasterKeyFile(path);
-  if (file.kind === 'missing' && mayCreate) {
-    const keys = await store.read(listKeys);
-    // A fresh key would open none of them: every session would be lost in silence.
-    if (keys.length > 0) throw refusal(`${store.label} exists, its master key ${path} does not.`, LOST);
-    createMasterKeyFile(path);
-    file = readMasterKeyFile(path);
-  }
+async function createMissing(path: string, store: Store): Promise<void> {
+  if (readMasterKeyFile(path).kind !== 'missing') return;
+  const keys = await store.read(listKeys);
+  // A fresh key would open none of them: every session would be lost in silence.
+  if (keys.length > 0) throw refusal(`${store.label} exists, its master key ${path} does not.`, LOST);
+  createMasterKeyFile(path);
+}
+
+/** Whether it is one, not yet whether it is the right one. @throws Refusal master_key_unusable */
+export function readMasterKey(source: SecretSource): MasterKey {
+  if (source.kind === 'file') return readFile(source.path);
+  const master = parseMasterKey(source.value.reveal());
+  if (master !== undefined) return master;
+  const where = source.kind === 'env' ? `in the environment variable ${source.name}` : 'in the configuration';
+  throw refusal(
+    `The master key ${where} is not 32 random bytes in base64.`,
+    'head -c 32 /dev/urandom | base64 makes one',
+  );
+}
+
+function readFile(path: string): MasterKey {
+  const file = readMasterKeyFile(path);
   switch (file.kind) {
     case 'read':
       return file.key;
@@ -83,11 +97,40 @@ async function readOrCreate(path: string, { store, mayCreate }: MasterKeyRequest
   }
 }
 
-/** The first master key leaves a check value; every later one must open it, before anything else is written. */
-async function matchesCheck(tx: Tx, master: MasterKey, instance: string): Promise<boolean> {
-  const context = { purpose: 'check', id: 'master', instance } as const;
-  const check = await findSetting(tx, 'master_key_check');
-  if (check !== undefined) return unseal(master, check, context) === CHECK_PLAIN;
-  await storeSetting(tx, 'master_key_check', seal(master, CHECK_PLAIN, context));
-  return true;
+/** Reads it, or makes it first: for one that is to come into force. @throws Refusal master_key_unusable */
+export function readOrMakeMasterKey(source: SecretSource): { readonly master: MasterKey; readonly isMade: boolean } {
+  const isMissing = isMasterKeyMissing(source);
+  if (source.kind === 'file' && isMissing) makeFile(source.path);
+  return { master: readMasterKey(source), isMade: isMissing };
+}
+
+function makeFile(path: string): void {
+  try {
+    createMasterKeyFile(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
+    // Somebody else makes it at this moment: then it is theirs that counts.
+    if (code !== 'EEXIST') throw refusal(`${path} cannot be made (${code}).`, 'name a file in a folder that is there');
+  }
+}
+
+export const isMasterKeyMissing = (source: SecretSource): boolean =>
+  source.kind === 'file' && readMasterKeyFile(source.path).kind === 'missing';
+
+const checkContext = (instance: string) => ({ purpose: 'check', id: 'master', instance }) as const;
+
+/** @returns undefined while no master key is in force */
+export async function opensCheck(db: Reader, master: MasterKey, instance: string): Promise<boolean | undefined> {
+  const check = await findSetting(db, 'master_key_check');
+  return check === undefined ? undefined : unseal(master, check, checkContext(instance)) === CHECK_PLAIN;
+}
+
+/** From this commit on it is the one in force. */
+export const storeCheck = (tx: Tx, master: MasterKey, instance: string): Promise<void> =>
+  storeSetting(tx, 'master_key_check', seal(master, CHECK_PLAIN, checkContext(instance)));
+
+/** The id of the master key in force; another process may have replaced it. */
+export async function masterKeyInForce(db: Reader): Promise<string | undefined> {
+  const check = await findSetting(db, 'master_key_check');
+  return check === undefined ? undefined : sealedBy(check);
 }

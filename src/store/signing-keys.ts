@@ -71,6 +71,11 @@ export async function moveKey(tx: Tx, kid: KeyId, to: KeyState, retiresAt: Epoch
     .execute();
 }
 
+/** The same key under another master key. */
+export async function resealKey(tx: Tx, kid: KeyId, sealedKey: string): Promise<void> {
+  await tx.sql.updateTable('signing_keys').set({ sealed_key: sealedKey }).where('kid', '=', kid).execute();
+}
+
 export async function deleteKey(tx: Tx, kid: KeyId): Promise<void> {
   await tx.sql.deleteFrom('signing_keys').where('kid', '=', kid).execute();
 }

@@ -11,7 +11,18 @@ function helpOf(command: Command): { name: string; help: string }[] {
   return [{ name: command.name(), help }, ...command.commands.flatMap(helpOf)];
 }
 
-const NAMES = new Set(['families', 'revoke', 'token', 'events', 'keys', 'users', 'clients', 'doctor']);
+const NAMES = new Set([
+  'families',
+  'revoke',
+  'token',
+  'events',
+  'keys',
+  'users',
+  'clients',
+  'doctor',
+  'backup',
+  'restore',
+]);
 const commands = COMMANDS.filter(({ name }) => NAMES.has(name)).map(({ name, load }) => [name, load] as const);
 
 test.each(commands)('%s', async (name, load) => {
