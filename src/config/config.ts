@@ -9,12 +9,6 @@ import type { Settings } from './schema.ts';
 
 export type { SecretSource } from './secret-source.ts';
 
-/** Where events are posted; one secret, or two while they are exchanged. No types: all. */
-export type Webhook = Settings['events']['webhooks'][number];
-
-/** `amqp://…`, `nats://…`, `redis://…`; the URL may hold a password. No types: all. */
-export type Broker = Settings['events']['brokers'][number];
-
 /** The user microservice. */
 export interface UserService {
   readonly url: string;

@@ -79,7 +79,7 @@ function isAudience(value: unknown): value is string | string[] {
 }
 
 /** Required claims are required: a missing one refuses, it is never skipped. */
-export function genuineOf(
+function genuineOf(
   payload: Readonly<Record<string, unknown>> | undefined,
   key: Pick<AccessKey, 'kid'>,
   issuer: string,

@@ -19,9 +19,10 @@ import {
   RevocationBody,
 } from './admin-requests.ts';
 import { type Answer, json, noContent } from './answer.ts';
+import { jsonBody, optionalJsonBody } from './body.ts';
 import { clientCredentials } from './client-auth.ts';
 import { queryOf } from './query.ts';
-import { type HttpRequest, invalidRequest, jsonBody, optionalJsonBody } from './request.ts';
+import { type HttpRequest, invalidRequest } from './request.ts';
 
 type Handler = (app: App, request: HttpRequest) => Promise<Answer>;
 

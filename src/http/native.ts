@@ -7,8 +7,9 @@ import { RefreshBody, type RefreshOutcome, refresh } from '../operations/refresh
 import { LogoutBody, type LogoutScope, listSessions, logout, SessionsBody } from '../operations/sessions.ts';
 import { sessionView, tokenPairView } from '../operations/views.ts';
 import { type Answer, errorAnswer, invalidGrant, json, noContent, retryAfter } from './answer.ts';
+import { jsonBody } from './body.ts';
 import { basicCredentials } from './client-auth.ts';
-import { type HttpRequest, jsonBody, requestKeyOf } from './request.ts';
+import { type HttpRequest, requestKeyOf } from './request.ts';
 
 export async function postLogin(app: App, request: HttpRequest): Promise<Answer> {
   const body = await jsonBody(request, LoginBody);

@@ -7,9 +7,10 @@ import { verify } from '../operations/verify.ts';
 import { tokenPairView } from '../operations/views.ts';
 import { Refusal } from '../refusal.ts';
 import { type Answer, errorAnswer, GRANT_REJECTIONS, json } from './answer.ts';
+import { formBody } from './body.ts';
 import { readAuthorization } from './client-auth.ts';
 import { logRefresh } from './native.ts';
-import { formBody, type HttpRequest, invalidRequest, requestKeyOf } from './request.ts';
+import { type HttpRequest, invalidRequest, requestKeyOf } from './request.ts';
 
 type Form = ReadonlyMap<string, string>;
 

@@ -1,6 +1,7 @@
 /** Strict reading of a query string, as bodies are read: unknown parameters are dropped, a repeated one is refused. */
 import type { z } from 'zod';
-import { checked, type HttpRequest, invalidRequest } from './request.ts';
+import { checked } from './body.ts';
+import { type HttpRequest, invalidRequest } from './request.ts';
 
 /** @throws Refusal invalid_request naming the parameter */
 export function queryOf<Schema extends z.ZodType>({ query }: HttpRequest, schema: Schema): z.output<Schema> {

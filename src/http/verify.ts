@@ -5,8 +5,9 @@ import { authenticateClient } from '../operations/authenticate-client.ts';
 import { type InactiveReason, VerifyBody, type VerifyOutcome, verify } from '../operations/verify.ts';
 import { Refusal } from '../refusal.ts';
 import { type Answer, errorAnswer, json, NO_STORE } from './answer.ts';
+import { jsonBody } from './body.ts';
 import { clientCredentials, readAuthorization, readPair } from './client-auth.ts';
-import { countHeader, type HttpRequest, jsonBody } from './request.ts';
+import { countHeader, type HttpRequest } from './request.ts';
 
 /** `active: false` carries its reason and nothing else: no claim of a token that is not good. */
 const verifyAnswer = (outcome: VerifyOutcome): Answer =>

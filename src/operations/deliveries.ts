@@ -2,13 +2,14 @@
 import type { App } from '../app.ts';
 import type { DeliveryRecord, DeliveryState } from '../domain/delivery.ts';
 import { type EventId, isUuidv7 } from '../domain/ids.ts';
-import { type EpochMs, toRfc3339 } from '../domain/time.ts';
+import { toRfc3339 } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { hastenDeliveries, listDeadNumbers, listDeliveries, reviveDeliveries } from '../store/delivery-pages.ts';
 import { findEventNumber, findEventsByShortId } from '../store/events.ts';
 import { enableReceivers } from '../store/receivers.ts';
 import type { Tx } from '../store/store.ts';
 import { ambiguous, shortEnds } from './short-id.ts';
+import { timeOrNull } from './views.ts';
 
 /** Deliveries on one page, at most. */
 const DELIVERY_PAGE = { max: 500 } as const;
@@ -18,8 +19,6 @@ const BATCH = 200;
 
 /** Candidates that a refusal names. */
 const CANDIDATES = 10;
-
-const timeOrNull = (time: EpochMs | null): string | null => (time === null ? null : toRfc3339(time));
 
 export const deliveryView = (delivery: DeliveryRecord) => ({
   event_id: delivery.eventId,
