@@ -1,14 +1,13 @@
 /** Delivery to each kind of broker, also through its sudden end: nothing lost, in order per family (security.md, I43). */
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Clock, durationMs, epochMs } from '../../src/domain/time.ts';
 import { listEventPage } from '../../src/operations/events.ts';
 import { makeDatabase } from '../support/databases.ts';
+import { runExample } from '../support/doc-example.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import { openTestApp } from '../support/test-app.ts';
 import { deliveriesOf, eventually, family, record, revoked, runWorker } from '../worker/support.ts';
 import { BROKERS, type Broker } from './brokers.ts';
-
-const NAME = 'test-events';
 
 /** Ten times as fast as any other, so that a test need not wait for the retries. */
 function fastClock(): FakeClock {
@@ -24,20 +23,39 @@ function fastClock(): FakeClock {
   };
 }
 
-const configured = ({ url }: Broker) => ({
-  'events.brokers': [{ url, name: NAME, types: ['family.revoked'] }],
+const configured = ({ url }: Broker, name: string) => ({
+  'events.brokers': [{ url, name, types: ['family.revoked'] }],
 });
 
 describe.each(BROKERS)('%s', (_, start) => {
+  // One for all: RabbitMQ takes ten seconds to start.
+  let broker: Broker;
+  beforeAll(async () => {
+    broker = await start();
+  });
+  afterAll(() => broker.remove());
+
+  test('the consumer of docs/events.md gets an event', async () => {
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker, 'auth-events'));
+    // RabbitMQ keeps only what a queue is there for.
+    await broker.subscribe('auth-events', 'my-service');
+    runWorker(app);
+    await record(app, revoked(family(1), 'one'));
+    await eventually(async () => expect(await deliveriesOf(app)).toMatchObject([{ state: 'delivered' }]), 20_000);
+    const example = new URL(broker.url).protocol.slice(0, -1);
+    const said = runExample('docs/events.md', example, { BROKER_URL: broker.url });
+    await eventually(() => expect(said()).toContain('"note":"one"'), 20_000);
+    expect(said()).toMatch(/^family\.revoked \{/);
+  });
+
   test('an event arrives as a CloudEvent, confirmed', async () => {
-    const broker = await start();
-    await broker.subscribe(NAME);
-    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker));
+    await broker.subscribe('single');
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker, 'single'));
     runWorker(app);
     await record(app, revoked(family(1), 'one'));
     await eventually(async () => expect(await deliveriesOf(app)).toMatchObject([{ state: 'delivered' }]), 20_000);
     const { events } = await listEventPage(app, { type: 'family.revoked', limit: 1 });
-    expect(await broker.consume(NAME)).toEqual([
+    expect(await broker.consume('single')).toEqual([
       {
         specversion: '1.0',
         id: events[0]?.id,
@@ -53,9 +71,8 @@ describe.each(BROKERS)('%s', (_, start) => {
   });
 
   test('a broker that is killed and comes back, under load: nothing is lost, and families keep their order', async () => {
-    const broker = await start();
-    await broker.subscribe(NAME);
-    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker), fastClock());
+    await broker.subscribe('killed');
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker, 'killed'), fastClock());
     runWorker(app, { timeout: durationMs(3_000) });
     const total = 600;
     for (let count = 0; count < total; count += 5) {
@@ -69,7 +86,7 @@ describe.each(BROKERS)('%s', (_, start) => {
     const delivered = async (): Promise<number> =>
       (await deliveriesOf(app)).filter(({ state }) => state === 'delivered').length;
     await eventually(async () => expect(await delivered()).toBe(total), 60_000);
-    const got = await broker.consume(NAME);
+    const got = await broker.consume('killed');
     const notes = [...new Map(got.map((event) => [event.id, event])).values()].map(({ data }) => data);
     expect(new Set(notes.map(({ note }) => note)).size).toBe(total);
     for (let each = 0; each < 40; each += 1) {
@@ -80,9 +97,8 @@ describe.each(BROKERS)('%s', (_, start) => {
   });
 
   test('a broker that is away keeps nobody else from his events, and its own wait for it', async () => {
-    const broker = await start();
-    await broker.subscribe(NAME);
-    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker), fastClock());
+    await broker.subscribe('away');
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker, 'away'), fastClock());
     await broker.kill();
     runWorker(app, { timeout: durationMs(2_000) });
     await record(app, revoked(family(1), 'one'), revoked(family(1), 'two'));
@@ -97,6 +113,6 @@ describe.each(BROKERS)('%s', (_, start) => {
       async () => expect(await deliveriesOf(app)).toMatchObject([{ state: 'delivered' }, { state: 'delivered' }]),
       60_000,
     );
-    expect((await broker.consume(NAME)).map(({ data }) => data.note)).toEqual(['one', 'two']);
+    expect((await broker.consume('away')).map(({ data }) => data.note)).toEqual(['one', 'two']);
   });
 });

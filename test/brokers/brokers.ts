@@ -13,7 +13,6 @@ import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect as connectNats } from '@nats-io/transport-node';
 import { createClient } from '@redis/client';
 import { connect as connectAmqp } from 'amqplib';
-import { onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -27,6 +26,8 @@ export interface Broker {
   kill(): Promise<void>;
   /** Starts it again with what it kept. */
   start(): Promise<void>;
+  /** For good, with all that it kept. */
+  remove(): Promise<void>;
   /** Before the first event, where a consumer must have said that it wants some. */
   subscribe(name: string, queue?: string): Promise<void>;
   /** All that is there. */
@@ -72,7 +73,6 @@ function processOf({ command: [program, ...args], env, port, isReady }: Running)
     await until(isReady, program, () => said);
   }
 
-  onTestFinished(kill);
   return { kill, start };
 }
 
@@ -96,11 +96,13 @@ async function isOpen(port: number): Promise<boolean> {
   }
 }
 
-function scratch(name: string): string {
-  const folder = scratchFolder(name);
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+/** How a broker goes for good. */
+const removal =
+  (kill: Broker['kill'], folder: string): Broker['remove'] =>
+  async () => {
+    await kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
 
 const succeeds = (attempt: () => Promise<unknown>) => (): Promise<boolean> =>
   attempt().then(
@@ -109,7 +111,7 @@ const succeeds = (attempt: () => Promise<unknown>) => (): Promise<boolean> =>
   );
 
 async function startRedis(): Promise<Broker> {
-  const folder = scratch('redis');
+  const folder = scratchFolder('redis');
   const port = await freePort();
   const url = `redis://:very-secret@127.0.0.1:${port}`;
   const open = async () => {
@@ -132,6 +134,7 @@ async function startRedis(): Promise<Broker> {
   return {
     url,
     ...running,
+    remove: removal(running.kill, folder),
     subscribe: async () => undefined,
     async consume(name) {
       const client = await open();
@@ -146,7 +149,7 @@ async function startRedis(): Promise<Broker> {
 }
 
 async function startNats(): Promise<Broker> {
-  const folder = scratch('nats');
+  const folder = scratchFolder('nats');
   const port = await freePort();
   const login = { user: 'worker', pass: 'very-secret' };
   const open = () => connectNats({ servers: `127.0.0.1:${port}`, ...login, reconnect: false });
@@ -175,6 +178,7 @@ async function startNats(): Promise<Broker> {
   return {
     url: `nats://${login.user}:${login.pass}@127.0.0.1:${port}`,
     ...running,
+    remove: removal(running.kill, folder),
     subscribe: async () => undefined,
     async consume(name) {
       const connection = await open();
@@ -202,18 +206,13 @@ const RABBITMQ = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 
 async function startRabbit(): Promise<Broker> {
   if (!existsSync(RABBITMQ)) throw new Error(`${RABBITMQ} does not exist: apt-get install rabbitmq-server`);
-  const folder = scratch('rabbitmq');
+  const folder = scratchFolder('rabbitmq');
   const [port, distribution, mapper] = [await freePort(), await freePort(), await freePort()];
   mkdirSync(path.join(folder, 'home'));
   writeFileSync(path.join(folder, 'plugins'), '[].');
   writeFileSync(path.join(folder, 'rabbitmq.conf'), `listeners.tcp.default = 127.0.0.1:${port}\n`);
   // Erlang's name service: a process of its own, so that it ends with the test and listens here alone.
   const names = spawn('epmd', ['-address', '127.0.0.1', '-port', String(mapper)], { stdio: 'ignore' });
-  onTestFinished(async () => {
-    const ended = once(names, 'exit');
-    if (names.exitCode !== null || !names.kill()) return;
-    await ended;
-  });
   await until(() => isOpen(mapper), 'epmd');
   const open = () => connectAmqp(`amqp://guest:guest@127.0.0.1:${port}`);
   const running = processOf({
@@ -237,7 +236,12 @@ async function startRabbit(): Promise<Broker> {
   return {
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     ...running,
-    async subscribe(name, queue = 'test') {
+    async remove() {
+      await removal(running.kill, folder)();
+      const ended = once(names, 'exit');
+      if (names.exitCode === null && names.kill()) await ended;
+    },
+    async subscribe(name, queue = name) {
       const connection = await open();
       const channel = await connection.createChannel();
       await channel.assertExchange(name, 'topic', { durable: true });
@@ -245,11 +249,11 @@ async function startRabbit(): Promise<Broker> {
       await channel.bindQueue(queue, name, '#');
       await connection.close();
     },
-    async consume() {
+    async consume(queue) {
       const connection = await open();
       const channel = await connection.createChannel();
       const got: Consumed[number][] = [];
-      for (let next = await channel.get('test'); next !== false; next = await channel.get('test')) {
+      for (let next = await channel.get(queue); next !== false; next = await channel.get(queue)) {
         got.push(JSON.parse(next.content.toString()));
         channel.ack(next);
       }

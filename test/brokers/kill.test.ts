@@ -1,5 +1,5 @@
 /** Three workers killed in turn before each kind of broker: all that was committed arrives, in order per family (N19, I43). */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { makeDatabase } from '../support/databases.ts';
 import { EVENTS, killWorkers, LONGEST, tally } from '../worker/kill-workers.ts';
 import { BROKERS } from './brokers.ts';
@@ -10,6 +10,7 @@ test.each(BROKERS)(
   `N19: of ${EVENTS} events to %s none is lost while workers are killed`,
   async (_, start) => {
     const broker = await start();
+    onTestFinished(() => broker.remove());
     await broker.subscribe(NAME);
     await killWorkers(await makeDatabase('postgres'), {
       brokers: [{ url: broker.url, name: NAME, types: ['family.revoked'] }],

@@ -14,11 +14,12 @@ import { deliveryCounts, family, record, revoked } from './support.ts';
 
 /** Events of one run. */
 export const EVENTS = Number(process.env.KILL_EVENTS ?? 600);
-export const LONGEST = Math.max(150_000, EVENTS * 60);
+export const LONGEST = Math.max(240_000, EVENTS * 60);
 
 const FAMILIES = Math.max(50, Math.round(EVENTS / 5));
 const WORKERS = 3;
-const KILLS = 6;
+/** Each of them once, or more often. */
+const KILLS = EVENTS > 5_000 ? 12 : WORKERS;
 
 export interface Arrived {
   readonly id: string;
