@@ -105,6 +105,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/doctor.ts')).defineDoctor,
   },
   {
+    name: 'simulate',
+    group: 'Check',
+    summary: 'plays thefts and accidents against a throw-away server',
+    load: async () => (await import('./commands/simulate.ts')).defineSimulate,
+  },
+  {
     name: 'config',
     group: 'Check',
     summary: 'checks and shows the configuration, prints its JSON Schema',

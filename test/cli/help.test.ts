@@ -22,6 +22,7 @@ const NAMES = new Set([
   'doctor',
   'backup',
   'restore',
+  'simulate',
 ]);
 const commands = COMMANDS.filter(({ name }) => NAMES.has(name)).map(({ name, load }) => [name, load] as const);
 
