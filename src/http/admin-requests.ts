@@ -55,6 +55,7 @@ function limit({ max, default: usual }: { readonly max: number; readonly default
   return z
     .string()
     .regex(/^[1-9]\d{0,4}$/, error)
+    .meta({ type: 'integer', minimum: 1, maximum: max, default: usual })
     .transform(Number)
     .refine((value) => value <= max, error)
     .default(usual);

@@ -15,6 +15,7 @@ import {
 import type { Answer } from './answer.ts';
 import { postLogin, postLogout, postRefresh, postSessions } from './native.ts';
 import { postIntrospect, postRevoke, postToken } from './oauth.ts';
+import { getOpenApi } from './openapi.ts';
 import type { HttpRequest } from './request.ts';
 import { forwardAuth, postVerify } from './verify.ts';
 import { getHealth, getJwks, getMetadata, getReadiness } from './well-known.ts';
@@ -65,6 +66,7 @@ const TABLE = {
   '/admin/v1/events': get(getEvents, 'none'),
   '/.well-known/jwks.json': get(getJwks, 'any'),
   [METADATA_PATH]: get(getMetadata, 'any'),
+  '/openapi.json': get(getOpenApi),
   '/healthz': get(getHealth),
   '/readyz': get(getReadiness),
 } as const satisfies Readonly<Record<string, Row>>;

@@ -4,6 +4,7 @@
  */
 import http from 'node:http';
 import { expect } from 'vitest';
+import { checkDocumented } from './openapi.ts';
 
 export interface Answer {
   readonly status: number;
@@ -71,6 +72,7 @@ async function send(agent: http.Agent, port: number, sending: Sending): Promise<
     outgoing.end(body);
   });
   checkAnswer(answer, method);
+  if (method !== 'HEAD') checkDocumented(method, path, answer);
   return answer;
 }
 
