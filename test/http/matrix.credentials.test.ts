@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import type { Answer, Headers } from '../support/http-client.ts';
+import { beginSessions } from '../support/many-sessions.ts';
 import {
   PASSWORD,
   type Pair,
@@ -177,12 +178,10 @@ async function isCurrent(server: TestServer, { session_id }: Pair): Promise<bool
 }
 
 /** Whatever a cell did to a session, the next one has a current one. */
-async function renew({ server, open, owned }: Stage, beginOwned: () => Promise<Pair>): Promise<Stage> {
-  return {
-    server,
-    open: (await isCurrent(server, open)) ? open : await server.login(),
-    owned: (await isCurrent(server, owned)) ? owned : await beginOwned(),
-  };
+async function renew({ server, open, owned }: Stage): Promise<Stage> {
+  const renewed = async (pair: Pair): Promise<Pair> =>
+    (await isCurrent(server, pair)) ? pair : ((await beginSessions(server, pair, 1))[0] ?? pair);
+  return { server, open: await renewed(open), owned: await renewed(owned) };
 }
 
 describeOnBothDatabases('each endpoint', (makeDatabase) => {
@@ -190,15 +189,15 @@ describeOnBothDatabases('each endpoint', (makeDatabase) => {
     const server = await startTestServer({ url: await makeDatabase() });
     const app = await server.addClient('backend');
     const callers = await callersOf(server, app, await server.login());
-    const beginOwned = (): Promise<Pair> => server.login({ client_id: app.id, headers: app.basic });
-    let stage: Stage = { server, open: await server.login(), owned: await beginOwned() };
+    const owned = await server.login({ client_id: app.id, headers: app.basic });
+    let stage: Stage = { server, open: await server.login(), owned };
 
     const found: Record<string, Record<string, number>> = {};
     for (const [endpoint, { ask }] of Object.entries(ENDPOINTS)) {
       const row: Record<string, number> = {};
       for (const [name, caller] of Object.entries(callers)) {
         row[name] = statusOf(await ask(stage, caller), `${endpoint} by ${name}`);
-        stage = await renew(stage, beginOwned);
+        stage = await renew(stage);
       }
       found[endpoint] = row;
     }

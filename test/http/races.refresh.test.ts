@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { describeOnBothDatabases, type MakeDatabase } from '../support/databases.ts';
 import { expectEvents, expectInvalidGrant } from '../support/expectations.ts';
 import type { Answer } from '../support/http-client.ts';
+import { beginSessions } from '../support/many-sessions.ts';
 import { type Pair, pairOf, type RefreshOptions, startTestServer, type TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
@@ -101,7 +102,7 @@ describeOnBothDatabases('requests at once with one refresh token', (makeDatabase
 
   test('of many families do not touch each other', async () => {
     const { server, servers } = await prepare(2);
-    const pairs = await Promise.all(Array.from({ length: 8 }, () => server.login()));
+    const pairs = await beginSessions(server, await server.login(), 8);
     const answers = await Promise.all(pairs.map((pair, index) => crowd(servers, pair, () => ({ key: `k-${index}` }))));
     for (const [index, { session_id }] of pairs.entries()) {
       expect(tally(answers[index] ?? [])).toEqual({ 200: CROWD });
@@ -111,8 +112,7 @@ describeOnBothDatabases('requests at once with one refresh token', (makeDatabase
 
   test('a request that its client gives up is answered by its repetition, with the identical token (R25, I5)', async () => {
     const { server, pair } = await prepare(1);
-    for (let round = 0; round < 10; round += 1) {
-      const fresh = round === 0 ? pair : await server.login();
+    for (const [round, fresh] of (await beginSessions(server, pair, 10)).entries()) {
       const controller = new AbortController();
       const { access_token, refresh_token } = fresh;
       const lost = server.send({

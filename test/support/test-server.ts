@@ -127,6 +127,10 @@ export const basicOf = (id: string, secret: string): Readonly<Record<string, str
   authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
 });
 
+/** Servers that run now in this test, and what was open before the first of them. */
+let running = 0;
+let openBefore = 0;
+
 const openSockets = (): number =>
   process.getActiveResourcesInfo().filter((kind) => /^(TCP|Worker|MessagePort)/.test(kind)).length;
 
@@ -148,30 +152,31 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     await closeApp(app);
   }
 
-  const open = openSockets();
-  const running = await startServer({ config, log, clock, databaseClock: false });
-  const client = makeHttpClient(running.port);
+  if (running === 0) openBefore = openSockets();
+  running += 1;
+  const started = await startServer({ config, log, clock, databaseClock: false });
+  const client = makeHttpClient(started.port);
   let stopped: Promise<void> | undefined;
   let isTroubleExpected = false;
   const stop = (): Promise<void> => {
-    stopped ??= running.stop().finally(() => client.close());
+    stopped ??= started.stop().finally(() => client.close());
     return stopped;
   };
   onTestFinished(async ({ task }) => {
     await stop();
+    running -= 1;
     if (beside === undefined) rmSync(folder, { recursive: true, force: true });
     if (task.result?.state === 'fail') return;
-    // What was started last stops first.
-    if (beside === undefined) await until(() => openSockets() <= open, 'everything that the server opened is closed');
+    if (running === 0) await until(() => openSockets() <= openBefore, 'everything that the servers opened is closed');
     const text = lines.join('');
     expect(text, 'the log holds no token').not.toMatch(/eyJ[\w-]{10,}/);
     if (!isTroubleExpected) expect(text, 'nothing unforeseen happened').not.toMatch(/"level":"error"/);
   });
 
-  const fixture = beside ?? (await prepare(running.app));
+  const fixture = beside ?? (await prepare(started.app));
   const server = actions({
-    app: running.app,
-    port: running.port,
+    app: started.app,
+    port: started.port,
     clock,
     client,
     api: fixture.api,
