@@ -116,4 +116,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'checks and shows the configuration, prints its JSON Schema',
     load: async () => (await import('./commands/config.ts')).defineConfig,
   },
+  {
+    name: 'completion',
+    group: 'Other',
+    summary: 'prints the completion script of a shell',
+    load: async () => (await import('./commands/completion.ts')).defineCompletion,
+  },
 ];

@@ -6,6 +6,7 @@ import { Command, type CommanderError, Help, type Option } from 'commander';
 import { VERSION } from '../src/version.ts';
 import type { GlobalFlags } from './command.ts';
 import { COMMANDS } from './command-table.ts';
+import { defineLater } from './lazy-commands.ts';
 
 /** What commander found wrong, and in which command. */
 export class WrongUsage extends Error {
@@ -37,9 +38,10 @@ export function makeProgram(): Command {
     })
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions, formatHelp });
 
+  const isDefined = new Set<Command>();
   const loaders = new Map(COMMANDS.map((entry) => [entry.name, entry.load]));
   for (const { name, group, summary, alias } of COMMANDS) {
-    const command = program.commandsGroup(group).command(name).description(summary);
+    const command = program.commandsGroup(group).command(name).description(summary).summary(summary);
     if (alias !== undefined) command.alias(alias);
   }
   prepare(program);
@@ -47,7 +49,17 @@ export function makeProgram(): Command {
   program.hook('preSubcommand', async (_, command) => {
     const define = await loaders.get(command.name())?.();
     define?.(command);
+    isDefined.add(command);
     prepare(command);
+  });
+  defineLater(program, async () => {
+    for (const command of program.commands) {
+      // The one that runs has been defined.
+      const load = isDefined.has(command) ? undefined : loaders.get(command.name());
+      const define = await load?.();
+      define?.(command);
+      prepare(command);
+    }
   });
   program.hook('preAction', (_, command) => {
     for (const [name, value] of Object.entries(program.opts<GlobalFlags>())) command.setOptionValue(name, value);

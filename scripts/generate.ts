@@ -4,10 +4,13 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { commandTree } from '../cli/command-tree.ts';
+import { makeProgram } from '../cli/program.ts';
 import { renderConfigFile } from '../src/config/example.ts';
 import { jsonSchema } from '../src/config/keys.ts';
 import { renderConfigurationPage } from './generate/configuration.ts';
 import { renderErrorsPage } from './generate/errors.ts';
+import { renderManPage } from './generate/man.ts';
 
 interface GeneratedFile {
   /** From the root of the repository. */
@@ -15,11 +18,14 @@ interface GeneratedFile {
   render(): string;
 }
 
+const tree = await commandTree(makeProgram());
+
 const FILES: readonly GeneratedFile[] = [
   { path: 'auth.config.example.json', render: () => renderConfigFile({ schema: './docs/auth.config.schema.json' }) },
   { path: 'docs/auth.config.schema.json', render: () => `${json(jsonSchema(), '')}\n` },
   { path: 'docs/configuration.md', render: renderConfigurationPage },
   { path: 'docs/errors.md', render: renderErrorsPage },
+  { path: 'docs/auth-server.1', render: () => renderManPage(tree) },
 ];
 
 /** JSON as the formatter of this repository leaves it: a list of plain values stays on one line while it fits. */
