@@ -153,8 +153,8 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
   }
 
   if (running === 0) openBefore = openSockets();
-  running += 1;
   const started = await startServer({ config, log, clock, databaseClock: false });
+  running += 1;
   const client = makeHttpClient(started.port);
   let stopped: Promise<void> | undefined;
   let isTroubleExpected = false;
