@@ -45,7 +45,7 @@ export async function copySqlite(source: string, target: string, { signal, onPro
 }
 
 /** Makes one file of it, without companions. @returns the first damage that SQLite finds, undefined when it is whole */
-export function settleCopy(path: string): string | undefined {
+function settleCopy(path: string): string | undefined {
   const db = new BetterSqlite3(path, { fileMustExist: true });
   try {
     db.pragma('journal_mode = DELETE');
