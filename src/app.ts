@@ -23,7 +23,6 @@ import { migrateUp, schemaStatus } from './store/migrate.ts';
 import { openPostgres, type PostgresStore } from './store/postgres.ts';
 import { type RotateAtOnce, rotateAtOnce } from './store/rotations.ts';
 import { findSetting } from './store/settings.ts';
-import { countKeys } from './store/signing-keys.ts';
 import { openSqlite, type SqliteStore } from './store/sqlite.ts';
 import type { Store, StoreOptions } from './store/store.ts';
 import { localDirectory } from './users/local.ts';
@@ -117,7 +116,6 @@ export async function openApp(options: OpenOptions): Promise<App> {
   try {
     const instance = await prepareSchema(store, options.schema);
     const passwords = makePasswordHasher();
-    showGauges(metrics, store, passwords);
     const { first: master, again: masterAgain } = renewable(() =>
       openMasterKey({ source: config.masterKey, store, instance, mayCreate: options.schema === 'create' }),
     );
@@ -186,24 +184,6 @@ function openDirectory(
   if (http === null) return localDirectory(store, passwords);
   const newId = (): string => uuidv7(clock.now(), random.bytes(10));
   return remoteDirectory({ ...http, claims: config.tokens.claims, clock, log, newId });
-}
-
-function showGauges(metrics: Metrics, store: Store, passwords: PasswordHasher): void {
-  metrics.gauge({
-    name: 'password_hash_queue',
-    help: 'Passwords that wait to be hashed.',
-    labels: [],
-    read: async () => [{ labels: {}, value: passwords.queued() }],
-  });
-  metrics.gauge({
-    name: 'keys',
-    help: 'Signing keys, by ring and state.',
-    labels: ['ring', 'state'],
-    read: async () => {
-      const counts = await store.read(countKeys);
-      return counts.map(({ ring, state, count }) => ({ labels: { ring, state }, value: count }));
-    },
-  });
 }
 
 async function openStore({ config, schema }: OpenOptions, options: StoreOptions): Promise<SqliteStore | PostgresStore> {

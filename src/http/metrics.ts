@@ -3,6 +3,7 @@ import type { App } from '../app.ts';
 import { durationMs } from '../domain/time.ts';
 import { describeError } from '../log.ts';
 import { METRICS_TYPE } from '../metrics.ts';
+import { showGauges } from '../operations/gauges.ts';
 import { type Answer, errorAnswer, NO_STORE, send } from './answer.ts';
 import { framingFault, requestReader } from './request.ts';
 import { listen } from './server.ts';
@@ -19,6 +20,7 @@ const BODY_LIMIT = 0;
 export async function serveMetrics(app: App, address: { host: string; port: number }): Promise<MetricsServer> {
   const http = await listen({ ...address, requestTimeout: app.config.server.requestTimeout, bodyLimit: BODY_LIMIT });
   const read = requestReader(app);
+  showGauges(app);
   let inFlight = 0;
 
   async function answerOf(method: string, path: string): Promise<Answer> {

@@ -80,6 +80,24 @@ export async function backlogOf(
   return { dueSince, dead: dead.length };
 }
 
+/** How many there are of each state that is not the end of it, each counted up to `limit`. */
+export async function countDeliveries(
+  db: Reader,
+  limit: number,
+): Promise<Readonly<Record<'waiting' | 'pending' | 'dead', number>>> {
+  const count = async (condition: string): Promise<number> => {
+    // As the partial indexes have it, word for word: otherwise every delivery that ever was would be looked at.
+    const text = `select count(*) as count from (select 1 from deliveries where ${condition} limit ${limit}) as some`;
+    const { rows } = await db.connection.execute(text, []);
+    return Number((rows as readonly { readonly count: number | string }[])[0]?.count ?? 0);
+  };
+  return {
+    waiting: await count("state = 'waiting' and family_id is not null and state in ('waiting', 'pending')"),
+    pending: await count("state = 'pending'"),
+    dead: await count("state = 'dead'"),
+  };
+}
+
 /** Lets dead letters begin anew, in their order behind what is on its way in their family. @returns their receivers, one for each */
 export async function reviveDeliveries(tx: Tx, numbers: readonly number[]): Promise<readonly ReceiverKey[]> {
   if (numbers.length === 0) return [];
