@@ -2,6 +2,7 @@
  * Every hostile token (security J1 to J31) at every place that takes one: as an access token where it would open something,
  * as a refresh token and as an access token at a refresh. Each is refused in its word, nothing changes, nothing is followed.
  */
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeDatabase } from '../support/databases.ts';
@@ -9,7 +10,7 @@ import { expectInvalidGrant, expectNoChange, expectRefusal } from '../support/ex
 import { resignAccess } from '../support/forge.ts';
 import { type Pair, startTestServer, type TestServer } from '../support/test-server.ts';
 import { expectAlive } from './raw.ts';
-import { type Hostile, hostileTokens, signedByStranger } from './tokens.ts';
+import { type Hostile, hostileTokens } from './tokens.ts';
 
 /** Named in tokens; whoever connects has followed one. */
 let trap: Server | undefined;
@@ -95,6 +96,13 @@ test.each(Object.entries(PLACES))('J1 to J31 at %s', async (_name, judge) => {
   expect(await server.verify(pair.access_token)).toMatchObject({ active: true });
   await server.refresh(pair);
 });
+
+/** A signature by another key of the same kind, as another instance would make it. */
+const signedByStranger = (token: string): string => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signed = token.slice(0, token.lastIndexOf('.'));
+  return `${signed}.${sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+};
 
 test('J17: tokens of another instance with the same issuer mean nothing here', async () => {
   const there = await startTestServer({ url: await makeDatabase('sqlite') });

@@ -1,5 +1,5 @@
 /** Tokens that a hostile caller could send (security J1 to J31), made from a genuine one by a caller who lacks the keys. */
-import { createHmac, createSign, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { createHmac, createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { decodePart } from '../support/expectations.ts';
 import type { TestServer } from '../support/test-server.ts';
 
@@ -297,10 +297,3 @@ export async function hostileTokens(server: TestServer, token: string, trap: str
     ...(await otherKeys(server, genuine)),
   ].filter(([, , other]) => other !== token);
 }
-
-/** A signature by another key of the same kind, as another instance would make it. */
-export const signedByStranger = (token: string): string => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const signed = token.slice(0, token.lastIndexOf('.'));
-  return `${signed}.${sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
-};

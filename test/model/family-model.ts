@@ -5,7 +5,7 @@ const HOUR = 3_600_000;
 const DAY = 86_400_000;
 
 /** What the server is configured with. */
-export const RULES = {
+const RULES = {
   refreshTokenTtl: 90 * DAY,
   familyMaxLifetime: 365 * DAY,
   replayWindow: HOUR,
