@@ -34,9 +34,12 @@ export interface UserDirectory {
   close(): Promise<void>;
 }
 
-/** The one form of a username, for look-up and throttle alike (contract §3): NFC, case-folded, without outer space. */
+/**
+ * The one form of a username, for look-up and throttle alike (contract §3): NFC, case-folded, without outer space. By way
+ * of upper case, because lower case alone keeps `ß` and `ss`, or `ς` and `σ`, apart.
+ */
 export const canonicalUsername = (username: string): string =>
-  username.normalize('NFC').trim().toLowerCase().normalize('NFC');
+  username.normalize('NFC').trim().toLowerCase().toUpperCase().toLowerCase().normalize('NFC');
 
 /** Claims that the server itself writes; a directory can never set them. */
 const RESERVED = new Set(

@@ -6,6 +6,10 @@ import { canonicalUsername, letThrough } from '../../src/domain/user-directory.t
 describe('canonicalUsername', () => {
   test.each([
     ['Ada', 'ada'],
+    // Folded, not merely lower case.
+    ['Straße', 'strasse'],
+    ['STRA\u1e9eE', 'strasse'],
+    ['\u03bf\u03b4\u03bf\u03c3', canonicalUsername('\u039f\u0394\u039f\u03a3')],
     ['  ada\t', 'ada'],
     ['\u00a0ada\u3000', 'ada'],
     // NFD and NFC of the same name.
