@@ -8,6 +8,7 @@ import { describeError } from '../log.ts';
 import type { Receiver } from '../operations/receivers.ts';
 import { buryDeliveries, type ClaimedDelivery, claimDeliveries, hasDue } from '../store/deliveries.ts';
 import { holdReceivers, listReceivers } from '../store/receivers.ts';
+import type { Reader } from '../store/store.ts';
 import { deliver, openSender, type Sender } from './deliver.ts';
 import { type Bell, type Loop, makeBell } from './loop.ts';
 
@@ -50,12 +51,20 @@ export function receiverLoop(app: App, receiver: Receiver, options: ReceiverLoop
     underWay.add(attempt);
   }
 
+  /** Why the receiver is disabled; undefined while it is not. */
+  const reasonOf = async (db: Reader): Promise<string | undefined> =>
+    (await listReceivers(db)).find(({ key }) => key === receiver.key)?.disabled?.reason;
+
   async function claim(): Promise<readonly ClaimedDelivery[]> {
     const { store, clock } = app;
     // On SQLite a claim takes the one write lock. On Postgres it costs nobody anything, and only its clock counts.
     if (store.dialect === 'sqlite' && !(await store.read((db) => hasDue(db, receiver.key, clock.now())))) return [];
     const limit = concurrency - underWay.size;
-    return store.write((tx) => claimDeliveries(tx, { receiver: receiver.key, limit, lease }));
+    return store.write(async (tx) => {
+      const claimed = await claimDeliveries(tx, { receiver: receiver.key, limit, lease });
+      // Asked after the claim: what became due when a 410 was settled must not be sent. The next step buries it.
+      return claimed.length > 0 && (await reasonOf(tx)) !== undefined ? [] : claimed;
+    });
   }
 
   /** A receiver that is disabled gets nothing: all of it becomes dead letters. @returns how many */
@@ -69,8 +78,7 @@ export function receiverLoop(app: App, receiver: Receiver, options: ReceiverLoop
   }
 
   async function step(): Promise<DurationMs> {
-    const known = (await app.store.read(listReceivers)).find(({ key }) => key === receiver.key);
-    if (known !== undefined && known.disabled !== null) {
+    if ((await app.store.read(reasonOf)) !== undefined) {
       return (await bury()) === BURIED_AT_ONCE ? durationMs(0) : poll;
     }
     // A claim for each single place that gets free would be a commit for each event.

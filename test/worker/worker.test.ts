@@ -53,10 +53,14 @@ describeOnBothDatabases('the worker', (database) => {
     const hanging = await openWebhookReceiver();
     hanging.behave(() => undefined);
     const healthy = await openWebhookReceiver();
-    const { app } = await openTestApp(await database(), webhooks(hanging.url, healthy.url));
-    runWorker(app, { timeout: durationMs(2_000) });
+    const { app } = await openTestApp(await database(), {
+      ...webhooks(hanging.url, healthy.url),
+      'server.shutdownTimeout': '100ms',
+    });
+    // Longer than this test: whatever waits for the hanging one never comes.
+    runWorker(app, { timeout: durationMs(MINUTE), lease: durationMs(2 * MINUTE) });
     for (let count = 0; count < 40; count += 1) await record(app, created(`c${count}`));
-    await eventually(() => expect(healthy.accepted).toHaveLength(40), 2_000);
+    await eventually(() => expect(healthy.accepted).toHaveLength(40), 25_000);
     expect(hanging.accepted).toHaveLength(0);
   });
 
