@@ -49,16 +49,16 @@ export function violationsOf(history: readonly Entry[], stored: ReadonlyMap<stri
   ]);
 }
 
-/** At most one refresh token of each generation is ever seen. */
+/** Whoever presents a generation gets the one refresh token of the next. */
 function successors(family: string, entries: readonly Entry[]): Violation[] {
   const known = new Map<number, string>();
   const found: Violation[] = [];
-  for (const { received } of entries) {
+  for (const { generation, received } of entries) {
     if (received === undefined) continue;
-    const { hash, generation } = received;
-    if ((known.get(generation) ?? hash) !== hash)
-      found.push({ rule: 'two successors', family, detail: `generation ${generation}` });
-    known.set(generation, hash);
+    const isKnown = (known.get(generation) ?? received.hash) === received.hash;
+    if (!isKnown || received.generation !== generation + 1)
+      found.push({ rule: 'two successors', family, detail: `${received.generation} after generation ${generation}` });
+    known.set(generation, received.hash);
   }
   return found;
 }

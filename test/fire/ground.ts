@@ -24,7 +24,8 @@ import { type DatabaseKind, makeDatabase } from '../support/databases.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
-const BUILT = path.join(root, 'dist/auth-server');
+/** Another than the one just built may be put to the test: one that is installed, say. */
+const BUILT = process.env.FIRE_PROGRAM ?? path.join(root, 'dist/auth-server');
 const PASSWORD = 'correct horse battery staple';
 
 /** Of the long forms: how many times as much as in CI, and where chance begins. */
@@ -130,7 +131,7 @@ async function prepare(folder: string): Promise<string> {
 
 function launch(folder: string, args: readonly string[], options: StartOptions): ChildProcess {
   const { before = [], program = [BUILT], env = {} } = options;
-  if (!existsSync(BUILT)) throw new Error('dist/auth-server does not exist: npm run build');
+  if (!existsSync(BUILT)) throw new Error(`${BUILT} does not exist: npm run build`);
   const [first = BUILT, ...rest] = [...before, ...program, ...args];
   const child = spawn(first, rest, { cwd: folder, env: { PATH: '/usr/bin:/bin', ...env }, stdio: 'pipe' });
   child.stdin?.on('error', () => undefined).end();

@@ -66,6 +66,11 @@ describe('a violation is found:', () => {
     expect(found([rotation(0, 5, 0), rotation(1, 6, 0, 'another')])).toEqual(['two successors']);
   });
 
+  test('a successor that is not the next generation', () => {
+    const skipping = entry(0, 1, { received: { hash: 'token 2', generation: 2 } });
+    expect(found([skipping])).toEqual(['two successors']);
+  });
+
   test('a spent token is accepted after its successor was used', () => {
     expect(found([rotation(0, 1, 0), rotation(2, 3, 1), rotation(4, 5, 0)])).toEqual(['way back']);
   });
