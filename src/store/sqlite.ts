@@ -26,6 +26,8 @@ const limits = {
   /** How long a change waits for a lock that another process holds, ms; below `server.requestTimeout`. */
   lockWait: 2_000,
   lockRetry: 5,
+  /** How often a reader looks whether the file is still in its place, ms. */
+  placeCheck: 1_000,
   statements: 500,
   /** Pages of the WAL before SQLite moves them into the file. */
   checkpointPages: 4_000,
@@ -202,13 +204,34 @@ function accessTo(db: BetterSqlite3.Database) {
   return { dialect: 'sqlite', connection, sql: kyselyOver('sqlite', connection) } as const;
 }
 
-function commitsOf(writer: BetterSqlite3.Database, options: StoreOptions): Commits<Tx> {
+/**
+ * A file that was moved, deleted or replaced goes on for whoever has it open: changes would be confirmed and then be gone,
+ * and a file put in its place would never be seen. Whoever puts the old one back is served again.
+ */
+function placeOf(path: string): { check(): void; checkNowAndThen(): void } {
+  const opened = fileAt(path);
+  let checkedAt = performance.now();
+  function check(): void {
+    if (fileAt(path) !== opened) throw unavailable(new Error(`${path} is no longer the file that was opened: restart`));
+    checkedAt = performance.now();
+  }
+  return {
+    check,
+    checkNowAndThen: () => {
+      if (performance.now() - checkedAt >= limits.placeCheck) check();
+    },
+  };
+}
+
+function commitsOf(writer: BetterSqlite3.Database, inPlace: () => void, options: StoreOptions): Commits<Tx> {
   const forWriting = accessTo(writer);
   const begin = writer.prepare('begin immediate');
   const commit = writer.prepare('commit');
   const rollback = writer.prepare('rollback');
   return {
     begin: async () => {
+      // At every commit: next to its sync this costs nothing.
+      inPlace();
       await whileBusy(() => begin.run());
     },
     async run(change) {
@@ -236,13 +259,17 @@ export function openSqlite(path: string, options: StoreOptions): SqliteStore {
   const { writer, reader } = openFiles(path);
   const forReading: Reader = accessTo(reader);
   const dataVersion = reader.prepare('pragma data_version').pluck();
-  const { write, idle } = makeGroupCommit(commitsOf(writer, options));
+  const place = placeOf(path);
+  const { write, idle } = makeGroupCommit(commitsOf(writer, place.check, options));
   return {
     dialect: 'sqlite',
     label: `sqlite:${path}`,
     path,
     read: (query) =>
-      whileBusy(() => query(forReading)).catch((error: unknown) => {
+      whileBusy(() => {
+        place.checkNowAndThen();
+        return query(forReading);
+      }).catch((error: unknown) => {
         throw translate(error);
       }),
     write,
