@@ -31,7 +31,7 @@ export function bannerLines(facts: BannerFacts): readonly Line[] {
   const isPublic = issuer !== url;
   return [
     `auth-server ${VERSION}`,
-    row('URL', url),
+    row('URL', url, 'reference: /openapi.json'),
     ...(isPublic ? [row('Issuer', issuer)] : []),
     ...(metrics === null ? [] : [row('Metrics', metrics)]),
     row('Database', database, `${isDatabaseNew ? 'created, ' : ''}schema ${look.schema}`),
