@@ -26,6 +26,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/worker.ts')).defineWorker,
   },
   {
+    name: 'tui',
+    group: 'Run',
+    summary: 'shows sessions, keys and events live, and acts on them',
+    load: async () => (await import('./commands/tui.ts')).defineTui,
+  },
+  {
     name: 'families',
     group: 'Sessions',
     summary: 'lists sessions, and tells the story of one',

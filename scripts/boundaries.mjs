@@ -9,6 +9,10 @@ import { cruise } from 'dependency-cruiser';
 /** Free of any library below them and useful everywhere but in the domain, which is pure. */
 const SHARED = ['src/refusal.ts', 'src/log.ts', 'src/metrics.ts', 'src/snapshot.ts'];
 const VERSION = 'src/version.ts';
+/** How the command line shows what there is: the terminal interface shows the same. */
+const SHOWN = ['output', 'table', 'paint', 'when', 'family-text', 'event-text', 'interrupt'].map(
+  (name) => `cli/${name}.ts`,
+);
 
 /**
  * `files`: whom the row is about; `inside`: folders and files of ours; `typesOf`: the same, but for types alone;
@@ -90,9 +94,10 @@ const FENCES = [
   { files: 'cli/commands/(migrate|backup|restore).ts', inside: ['src/store/'] },
   {
     files: 'cli/tui/',
-    inside: ['cli/tui/', 'cli/output.ts', 'src/operations/', 'src/domain/', ...SHARED],
+    inside: ['cli/tui/', ...SHOWN, 'src/operations/', 'src/domain/', ...SHARED],
     typesOf: ['src/app.ts'],
-    libraries: ['ink', 'ink-text-input', 'react'],
+    libraries: ['ink', 'react'],
+    builtins: ['events'],
   },
 ];
 

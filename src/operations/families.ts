@@ -4,7 +4,7 @@ import type { ClientId, FamilyId, Subject } from '../domain/ids.ts';
 import type { DurationMs, EpochMs } from '../domain/time.ts';
 import type { FamilyState } from '../domain/token-family.ts';
 import { listEvents } from '../store/events.ts';
-import { type FamilyFilter, type IdleLimits, listFamilies } from '../store/family-pages.ts';
+import { type FamilyFilter, type IdleLimits, listFamilies, listFamiliesById } from '../store/family-pages.ts';
 import { listRefreshTokens } from '../store/refresh-tokens.ts';
 import { listUserNames } from '../store/users.ts';
 import { idleTimeouts } from './policy.ts';
@@ -44,6 +44,14 @@ export async function listFamilyPage(app: App, request: FamilyListRequest): Prom
     families: page.map((family) => familyView(family, idleTimeout(family.clientId), now)),
     nextCursor: found.length > limit ? (page.at(-1)?.id ?? null) : null,
   };
+}
+
+/** As they are now, for whoever looks at a list that stands still. */
+export async function readFamilies(app: App, ids: readonly FamilyId[]): Promise<readonly FamilyView[]> {
+  const idleTimeout = await idleTimeouts(app);
+  const found = await app.store.read((db) => listFamiliesById(db, ids.slice(0, FAMILY_PAGE.max)));
+  const now = app.clock.now();
+  return found.map((family) => familyView(family, idleTimeout(family.clientId), now));
 }
 
 async function idleLimits(app: App): Promise<IdleLimits> {

@@ -16,6 +16,11 @@ export async function bringSchemaUp({ store }: App): Promise<Migration> {
   return { ...(await schemaStatus(store)), applied };
 }
 
+/** Whether there is something to migrate before anything else can be shown. */
+export async function isSchemaBehind({ store }: App): Promise<boolean> {
+  return (await schemaStatus(store)).pending.length > 0;
+}
+
 /** What a server has when it starts: enough to say what is still to do. */
 export interface FirstLook {
   readonly schema: number;

@@ -71,6 +71,18 @@ export async function listFamilies(
   return (await query.execute()).map(familyOf);
 }
 
+/** Those of these families that are there, newest first. */
+export async function listFamiliesById(db: Reader, ids: readonly FamilyId[]): Promise<TokenFamily[]> {
+  if (ids.length === 0) return [];
+  const rows = await db.sql
+    .selectFrom('token_families')
+    .selectAll()
+    .where('id', 'in', ids)
+    .orderBy('id', 'desc')
+    .execute();
+  return rows.map(familyOf);
+}
+
 /** The families whose ids begin and end like a short form, at most `limit`. */
 export async function findFamiliesByShortId(
   db: Reader,
