@@ -34,6 +34,8 @@ const started = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of started) child.kill('SIGKILL');
 });
+// Without a listener, a signal ends the process and no `exit` is heard.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 export interface Running {
   readonly pid: number;

@@ -15,7 +15,7 @@ import type { Answer, Job, Measured } from './load.ts';
 import { logIn } from './logins.ts';
 import { adopt, end, isPinned, pinned, startServer } from './processes.ts';
 import { circumstances, type Fact, factTable, failures, median, type Row, resultTable } from './report.ts';
-import { removeFolders, type Subject, sizeOf, startEcho, startOnPostgres, startOnSqlite } from './subjects.ts';
+import { type Subject, sizeOf, startEcho, startOnPostgres, startOnSqlite } from './subjects.ts';
 
 const { values } = parseArgs({
   options: {
@@ -61,9 +61,9 @@ const limits = {
   warmUpMs: 400,
   /** Share of a core that others may use in a cell; above it the cell is measured again. */
   others: 0.15,
-  attempts: values.short ? 2 : 4,
+  attempts: values.short ? 2 : 3,
   /** How long a cell waits for the others to pause. */
-  patienceMs: values.short ? 2_000 : 20_000,
+  patienceMs: values.short ? 2_000 : 5_000,
   lookMs: 250,
 } as const;
 
@@ -208,7 +208,6 @@ async function run(): Promise<number> {
     for (const { server } of started) await server.stop();
     for (const cluster of clusters) await cluster.stop();
     await end(generator);
-    removeFolders();
   }
 }
 

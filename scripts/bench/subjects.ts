@@ -34,9 +34,9 @@ function folderFor(name: string): string {
   return folder;
 }
 
-export function removeFolders(): void {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-}
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
 
 export async function startEcho(): Promise<Subject> {
   const port = await freePort();
