@@ -24,7 +24,7 @@ const KEYS: readonly KeyEntry[] = [
   { keys: 't', does: 'shows all events, or reuse alone', on: [2], footer: 'all/reuse' },
   { keys: 'D', does: 'tries all dead letters again', on: [2], footer: 'dead letters' },
   { keys: 'M', does: 'runs the migrations that are pending', on: [5], footer: 'migrate' },
-  { keys: 'u', does: 'reads again', footer: 'read again' },
+  { keys: 'u', does: 'reads again', footer: 'again' },
   { keys: 'j k g G', does: 'move the cursor; so do the arrows, PgUp, PgDn, Home, End' },
   { keys: '1-6 Tab', does: 'change the screen' },
   { keys: 'Esc', does: 'goes back; clears the filter' },
