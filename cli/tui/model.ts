@@ -164,7 +164,7 @@ export function makeModel(app: App, screen: number, changed: () => void, quit: (
       set({ marked: new Set() });
       return `Ended ${count}. /verify refuses now, offline verifiers within 1s.`;
     };
-    if (target.length === 1) ask(`End ${only.words}? y: end it, other key: keep`, 'y', runAll);
+    if (target.length === 1) ask(`y: end it, other key: keep   End ${only.words}?`, 'y', runAll);
     else ask(`End ${target.length} sessions? Type ${target.length}, Esc: keep`, String(target.length), runAll);
   }
 
