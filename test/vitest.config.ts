@@ -11,6 +11,8 @@ export default defineConfig({
     globalSetup: ['test/support/postgres-global-setup.ts'],
     // A process per file, because tests end servers, send signals and load a compiled library.
     pool: 'forks',
+    // Real processes and sockets on a machine that may do other things too: an accident is tried again, a fault stays one.
+    retry: process.env.CI === 'true' ? 2 : 0,
     maxWorkers: Math.max(2, os.availableParallelism()),
     // Most tests take milliseconds. This much is for the slowest on a machine that does other things too.
     testTimeout: 30_000,

@@ -157,7 +157,7 @@ test('C17: every secret is masked, and its origin shown', () => {
   expect(value('masterKey')).toBe('[secret]');
   expect(value('users.http.secret')).toBe('[secret]');
   expect(value('events.webhooks')).toEqual([{ url: 'https://hook', secrets: ['[secret]', '[secret]'], types: [] }]);
-  expect(value('events.brokers')).toEqual([{ url: '[secret]', types: [] }]);
+  expect(value('events.brokers')).toEqual([{ url: '[secret]', types: [], name: 'auth-events' }]);
   expect(rows.find((row) => row.path === 'database.url')).toEqual({
     path: 'database.url',
     value: 'postgres://[secret]@db/auth?[secret]',
