@@ -3,6 +3,7 @@
  * generation, and only for what would be rotated or replayed the access token and the subject. One transaction decides; a
  * reuse is durable before this returns.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { App } from '../app.ts';
 import { readAccessToken } from '../crypto/access-token.ts';
@@ -207,13 +208,15 @@ async function decideAndMove(app: App, attempt: Attempt): Promise<Verdict> {
   }
 }
 
+/** How long to look for the outcome, ms: the change has already waited as long as a database that stands still makes it. */
+const LOOK_AGAIN = 2_000;
+
 async function findAgain(app: App, attempt: Attempt, error: unknown): Promise<TokenFamily | undefined> {
   if (!(error instanceof Refusal) || error.code !== 'temporarily_unavailable') throw error;
-  try {
-    return await app.store.read((db) => findFamily(db, attempt.claims.sid));
-  } catch {
-    throw error;
-  }
+  const over = new AbortController();
+  const found = app.store.read((db) => findFamily(db, attempt.claims.sid)).catch(() => undefined);
+  const late = delay(LOOK_AGAIN, undefined, { signal: over.signal }).catch(() => undefined);
+  return Promise.race([found, late]).finally(() => over.abort());
 }
 
 /** On Postgres: one statement for all plain rotations of a turn; undefined leaves the decision to the rule. */
