@@ -16,6 +16,8 @@ export interface Entry {
   readonly isObedient: boolean;
   /** 0 when no answer came. */
   readonly status: number;
+  /** A part of an answer came. */
+  readonly wasCut?: boolean;
   readonly reason: string | undefined;
   /** Of the refresh token that came back. */
   readonly received: { readonly hash: string; readonly generation: number } | undefined;

@@ -38,6 +38,8 @@ export interface Load {
   finish(): Promise<void>;
   /** How many answers of each status (0: none came), and the slowest. */
   tally(): { readonly statuses: Readonly<Record<string, number>>; readonly slowestMs: number };
+  /** Requests whose answer began and did not end. */
+  broken(): number;
   summary(): string;
 }
 
@@ -89,7 +91,7 @@ export async function recorded(
     return answer;
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
-    history.push({ ...base, ended: Number.POSITIVE_INFINITY, status: 0 });
+    history.push({ ...base, ended: Number.POSITIVE_INFINITY, status: 0, wasCut: error.received > 0 });
     return undefined;
   }
 }
@@ -205,6 +207,7 @@ export function startLoad(options: LoadOptions): Load {
       for (const client of clients) client.close();
     },
     tally,
+    broken: () => history.filter(({ wasCut }) => wasCut === true).length,
     summary() {
       const { statuses, slowestMs } = tally();
       const answers = Object.entries(statuses).map(

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { refreshRequest, type Session, sessionOf } from '../../scripts/fire/load.ts';
 import { type Answer, post, Unanswered } from '../../scripts/fire/wire.ts';
-import { type Ground, loginRequest, makeGround, REVOKED, type Served, saidOnAllPaths, tell } from './ground.ts';
+import { type Ground, loginRequest, makeGround, REVOKED, type Served, saidOnAllPaths, TIMES, tell } from './ground.ts';
 
 /** The calls by which SQLite changes its files. */
 const CALLS = ['pwrite64', 'fsync', 'fdatasync', 'ftruncate'] as const;
@@ -156,6 +156,9 @@ async function sweep(change: Change, fault: string, calls: readonly Call[]): Pro
   return points;
 }
 
+/** A disk that fails takes another way through the program at a rotation; the others are for the long form. */
+const FAILING = CHANGES.filter(({ name }) => TIMES > 1 || name === 'rotation');
+
 test('strace is there: without it nothing of this was tried', () => {
   expect(execFileSync('strace', ['-V'], { encoding: 'utf8' })).toContain('strace');
 });
@@ -164,10 +167,10 @@ test.each(CHANGES)('N2: killed at each write and sync of a $name', async (change
   expect(await sweep(change, 'signal=SIGKILL', CALLS)).toBeGreaterThan(1);
 });
 
-test.each(CHANGES)('N3: each write and sync of a $name fails with EIO', async (change) => {
+test.each(FAILING)('N3: each write and sync of a $name fails with EIO', async (change) => {
   expect(await sweep(change, 'error=EIO', CALLS)).toBeGreaterThan(1);
 });
 
-test.each(CHANGES)('N3: the disk is full at each write of a $name', async (change) => {
+test.each(FAILING)('N3: the disk is full at each write of a $name', async (change) => {
   expect(await sweep(change, 'error=ENOSPC', ['pwrite64'])).toBeGreaterThan(0);
 });

@@ -1,0 +1,196 @@
+/**
+ * A Postgres of one test's own, which may be killed, frozen and started again; and a way to it that is cut at a chosen
+ * statement, before it arrives or before its answer comes back.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import { startPostgres } from '../support/postgres-global-setup.ts';
+
+const LIMIT_MS = 30_000;
+
+export interface OwnPostgres {
+  readonly url: string;
+  readonly port: number;
+  /** Ends at once, as a machine that loses its power would, and starts again. */
+  restartImmediately(): Promise<void>;
+  /** All processes of it stop where they are. @returns lets them go on */
+  freeze(): () => void;
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const childrenOf = (pid: number): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((id) => {
+      try {
+        return readFileSync(`/proc/${id}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(pid);
+      } catch {
+        return false;
+      }
+    });
+
+export async function startOwnPostgres(): Promise<OwnPostgres> {
+  // As in production: one that forgets at a crash is caught by the history checker.
+  const cluster = await startPostgres(true);
+  const data = path.join(path.dirname(cluster.keepFile), 'data');
+  const { port: portText } = new URL(cluster.url);
+  const port = Number(portText);
+  const pidFile = path.join(data, 'postmaster.pid');
+  const postmaster = (): number => Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
+  let restarted: number | undefined;
+
+  async function end(pid: number, signal: NodeJS.Signals): Promise<void> {
+    process.kill(pid, signal);
+    for (let waited = 0; isAlive(pid); waited += 10) {
+      if (waited > LIMIT_MS) throw new Error('Postgres did not end');
+      await delay(10);
+    }
+  }
+
+  onTestFinished(async () => {
+    if (restarted !== undefined && isAlive(restarted)) await end(restarted, 'SIGQUIT');
+    await cluster.stop();
+  });
+
+  return {
+    url: `${cluster.url}/postgres`,
+    port,
+    async restartImmediately() {
+      const command = readFileSync(path.join(data, 'postmaster.opts'), 'utf8').trim();
+      await end(postmaster(), 'SIGQUIT');
+      const [program = '', ...args] = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(
+        (match) => match[1] ?? match[2] ?? '',
+      );
+      const { uid, gid } = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : { uid: undefined, gid: undefined };
+      const child = spawn(program, args, {
+        cwd: '/',
+        stdio: ['ignore', 'ignore', 'pipe'],
+        ...(uid === undefined ? {} : { uid, gid }),
+      });
+      restarted = child.pid;
+      const ready = new Promise<void>((resolve, reject) => {
+        child.on('exit', () => reject(new Error('Postgres did not start again')));
+        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+          if (text.includes('ready to accept connections')) resolve();
+        });
+      });
+      await ready;
+    },
+    freeze() {
+      const main = postmaster();
+      const all = [main, ...childrenOf(main)];
+      for (const pid of all) process.kill(pid, 'SIGSTOP');
+      return () => {
+        for (const pid of all) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+      };
+    },
+  };
+}
+
+/** Cut before the statement arrives, or when its answer comes back. */
+export type CutAt = 'statement' | 'answer';
+
+export interface CuttingProxy {
+  readonly port: number;
+  /** From now on the first connection that sends such a statement is cut, and no other. @returns ends that; whether one was */
+  arm(statement: RegExp, at: CutAt): () => boolean;
+}
+
+interface Message {
+  /** Empty for the first of a connection, which has none. */
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+/** Puts chunks together to messages (PostgreSQL, "Message Formats"). */
+function messageReader(): (chunk: Buffer) => Message[] {
+  let rest = Buffer.alloc(0);
+  let header = 0;
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    const found: Message[] = [];
+    while (rest.length >= header + 4 && rest.length >= header + rest.readInt32BE(header)) {
+      const length = header + rest.readInt32BE(header);
+      found.push({ type: rest.toString('latin1', 0, header), body: rest.subarray(header + 4, length) });
+      rest = rest.subarray(length);
+      header = 1;
+    }
+    return found;
+  };
+}
+
+/** The SQL of what a client sends: of a prepared statement too, by its name. */
+function statementReader(): (chunk: Buffer) => string[] {
+  const byName = new Map<string, string>();
+  const read = messageReader();
+  return (chunk) =>
+    read(chunk).flatMap(({ type, body }) => {
+      const [first = '', second = ''] = body.toString('latin1').split('\0', 2);
+      if (type === 'P') byName.set(first, second);
+      if (type === 'Q') return [first];
+      return type === 'B' ? [byName.get(second) ?? ''] : [];
+    });
+}
+
+export async function openCuttingProxy(target: number): Promise<CuttingProxy> {
+  const sockets = new Set<Socket>();
+  let armed: { statement: RegExp; at: CutAt; isDone: boolean } | undefined;
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1');
+    const statements = statementReader();
+    let cutsAnswer = false;
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket
+        .on('error', () => undefined)
+        .on('close', () => {
+          sockets.delete(socket);
+          near.destroy();
+          far.destroy();
+        });
+    }
+    near.on('data', (chunk: Buffer) => {
+      const sent = statements(chunk);
+      if (armed !== undefined && !armed.isDone && sent.some((sql) => armed?.statement.test(sql))) {
+        armed.isDone = true;
+        if (armed.at === 'statement') return near.destroy();
+        cutsAnswer = true;
+      }
+      return far.write(chunk);
+    });
+    far.on('data', (chunk: Buffer) => (cutsAnswer ? near.destroy() : near.write(chunk)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await once(server, 'close');
+  });
+  const address = server.address();
+  return {
+    port: address !== null && typeof address === 'object' ? address.port : 0,
+    arm(statement, at) {
+      const now = { statement, at, isDone: false };
+      armed = now;
+      return () => {
+        armed = undefined;
+        return now.isDone;
+      };
+    },
+  };
+}
