@@ -71,7 +71,7 @@ export const refreshRequest = ({ accessToken, refreshToken }: Session, key?: str
     key === undefined ? {} : { 'Idempotency-Key': key },
   );
 
-export const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64url');
+const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64url');
 
 /** What a request is, before it is answered. */
 export type Question = Pick<Entry, 'kind' | 'family' | 'generation' | 'isObedient'>;
