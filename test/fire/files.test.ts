@@ -104,6 +104,8 @@ test('Q2: pages overwritten while serving: 503, never a wrong answer', async () 
     const { status } = await served.send(refreshRequest(session, 'a-key'));
     expect([200, 503]).toContain(status);
   }
+  // What a connection remembers it may still say, because that is right.
+  await untilReady(served, 503);
   await served.end('SIGKILL');
   expect((await ground.tryStart()).code).toBe(5);
 });
