@@ -31,5 +31,7 @@ const child = spawn(process.execPath, [vitest, 'run', ...config, ...files], {
   },
   stdio: 'inherit',
 });
+// Vitest ends what its tests have started.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
 const [code] = await once(child, 'exit');
 process.exitCode = code ?? 1;
