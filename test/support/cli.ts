@@ -17,6 +17,9 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 const NODE = path.join(root, 'node_modules/.bin/node');
 const MAIN = path.join(root, 'cli/main.ts');
 
+/** What Node compiled of the sources, for the next process: half of the time of a command. */
+const NODE_COMPILE_CACHE = path.join(root, 'node_modules/.cache/node');
+
 export interface CliOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -56,7 +59,11 @@ export interface RunningCli {
 
 /** Starts a command that runs until it is told to stop; it is ended with its test. */
 export function startCli(args: readonly string[], { cwd, env = {}, nodeArgs = [] }: CliOptions): RunningCli {
-  const child = spawn(NODE, [...nodeArgs, MAIN, ...args], { cwd, env, stdio: 'pipe' });
+  const child = spawn(NODE, [...nodeArgs, MAIN, ...args], {
+    cwd,
+    env: { NODE_COMPILE_CACHE, ...env },
+    stdio: 'pipe',
+  });
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
