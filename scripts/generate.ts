@@ -8,6 +8,7 @@ import { commandTree } from '../cli/command-tree.ts';
 import { makeProgram } from '../cli/program.ts';
 import { renderConfigFile } from '../src/config/example.ts';
 import { jsonSchema } from '../src/config/keys.ts';
+import { renderCliPage } from './generate/cli.ts';
 import { renderConfigurationPage } from './generate/configuration.ts';
 import { renderErrorsPage } from './generate/errors.ts';
 import { renderManPage } from './generate/man.ts';
@@ -25,6 +26,7 @@ const FILES: readonly GeneratedFile[] = [
   { path: 'docs/auth.config.schema.json', render: () => `${json(jsonSchema(), '')}\n` },
   { path: 'docs/configuration.md', render: renderConfigurationPage },
   { path: 'docs/errors.md', render: renderErrorsPage },
+  { path: 'docs/cli.md', render: () => renderCliPage(tree) },
   { path: 'docs/auth-server.1', render: () => renderManPage(tree) },
 ];
 
