@@ -93,7 +93,7 @@ function formatHelp(command: Command, helper: Help): string {
     children.map((child, index) => {
       const [name] = child.aliases();
       const alias = name === undefined ? '' : ` (or: ${name})`;
-      return `${(index === 0 ? title : '').padEnd(titles)}  ${child.name().padEnd(names)}  ${child.description()}${alias}`;
+      return `${(index === 0 ? title : '').padEnd(titles)}  ${child.name().padEnd(names)}  ${child.summary()}${alias}`;
     }),
   );
   const options = helper.visibleOptions(command);
