@@ -1,4 +1,4 @@
-/** The first minute of the README, typed as it stands there: what it shows is what a stranger sees. */
+/** The first minute of the README, typed as it stands there: what it shows is what a stranger sees. It needs curl. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
