@@ -5,12 +5,13 @@ import { describeError } from '../log.ts';
 import { Refusal } from '../refusal.ts';
 import { type Answer, errorAnswer, json, NO_STORE, refusalAnswer, send } from './answer.ts';
 import { crossOriginPolicy } from './cross-origin.ts';
+import { inTime } from './in-time.ts';
 import { framingFault, type HttpRequest, requestReader } from './request.ts';
 import { allowed, makeRoutes, type Route } from './routes.ts';
 
 export interface Handling {
   handle(incoming: IncomingMessage, outgoing: ServerResponse): void;
-  /** Requests that have no answer yet. */
+  /** Requests that have no answer yet, or whose work goes on. */
   inFlight(): number;
 }
 
@@ -41,9 +42,10 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
     const started = app.clock.monotonic();
     const request = read(incoming);
     const route = routeOf(request.path);
-    const answer =
-      unacceptable(incoming) ??
-      (await dispatch(request, route).catch((error: unknown) => failure(app, request, error)));
+    const refused = unacceptable(incoming);
+    const work = refused === undefined ? dispatch(request, route) : Promise.resolve(refused);
+    const outcome = work.catch((error: unknown) => failure(app, request, error));
+    const answer = await inTime(incoming, outcome, server.requestTimeout, () => failure(app, request, tooLong()));
     const closing = answer.status === 413 || isStopping() ? { Connection: 'close' } : {};
     const common = { 'X-Request-Id': request.id, 'X-Content-Type-Options': 'nosniff', ...closing };
     send(incoming, outgoing, answer, { ...common, ...crossOrigin.headers(request, route) });
@@ -55,6 +57,8 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
       const { method, id } = request;
       app.log.debug('request', { method, path, status: answer.status, ms: Math.round(ms), request_id: id });
     }
+    // What was answered too early is still under way: it counts as that, and a stop waits for it.
+    await outcome;
   }
 
   return {
@@ -72,6 +76,12 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
     inFlight: () => inFlight,
   };
 }
+
+/** The same promise as of a commit that failed: nothing is half done, and what was done is there for who asks again. */
+const tooLong = (): Refusal =>
+  new Refusal('temporarily_unavailable', 'This took too long, and its outcome is not known; repeat the same request.', {
+    cause: new Error('longer than server.requestTimeout'),
+  });
 
 /** What is refused before anybody asks for which path it is: what follows on its connection is not to be trusted. */
 function unacceptable(incoming: IncomingMessage): Answer | undefined {

@@ -3,8 +3,9 @@ import BetterSqlite3 from 'better-sqlite3';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { makeDatabase } from '../support/databases.ts';
-import { expectNoChange, expectRefusal } from '../support/expectations.ts';
+import { expectInvalidGrant, expectNoChange, expectRefusal } from '../support/expectations.ts';
 import type { Answer } from '../support/http-client.ts';
+import { openTcpProxy } from '../support/tcp-proxy.ts';
 import { type Pair, startTestServer, type TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
@@ -79,4 +80,22 @@ test('a Postgres that is away is 503 on every path, never a refusal and never an
   );
   expect(await server.dump()).toEqual(before);
   await server.refresh(pair, { key: 'k' });
+});
+
+test('a chain of slow statements ends with 503 at server.requestTimeout, and the repeated request finds what it did (I37 N6)', async () => {
+  const url = new URL(await makeDatabase('postgres'));
+  const proxy = await openTcpProxy(Number(url.port));
+  url.port = String(proxy.port);
+  const server = await startTestServer({ url: url.href, config: { 'server.requestTimeout': '2s' } });
+  const pair = await server.login();
+  const next = await server.refresh(pair, { key: 'k' });
+  // No statement is slow enough for a time-out of its own, and a reuse has half a dozen of them.
+  proxy.delay(700);
+  const began = performance.now();
+  unavailable(await server.tryRefresh(pair));
+  expect(performance.now() - began).toBeLessThan(3_000);
+  proxy.delay(0);
+  await until(async () => (await server.family(pair.session_id)).revoked !== null, 'the change is done all the same');
+  expectInvalidGrant(await server.tryRefresh(pair), 'revoked');
+  expect(await server.verify(next.access_token)).toEqual({ active: false, reason: 'revoked' });
 });
