@@ -69,10 +69,12 @@ export function logRefresh(app: App, request: HttpRequest, outcome: RefreshOutco
     class: about?.class,
     subject: about?.subject,
     sid: about === undefined ? undefined : shortId(about.sid),
+    presented_by: about?.presentedBy,
     ip: request.origin.ip,
     request_id: request.id,
   };
-  if (outcome.reason === 'reused') app.log.warn('refresh 401 reused', fields);
+  if (about?.presentedBy !== undefined) app.log.warn('refresh token of another client', fields);
+  else if (outcome.reason === 'reused') app.log.warn('refresh 401 reused', fields);
   else if (about !== undefined) app.log.info(`refresh 401 ${outcome.reason}`, fields);
   else app.log.debug(`refresh 401 ${outcome.reason}`, fields);
 }

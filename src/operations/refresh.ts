@@ -10,7 +10,15 @@ import { readAccessToken } from '../crypto/access-token.ts';
 import { sha256 } from '../crypto/client-secret.ts';
 import { type RefreshTokenClaims, readRefreshToken } from '../crypto/refresh-token.ts';
 import { type Client, isConfidential } from '../domain/client.ts';
-import { type FamilyId, type KeyId, type Sha256, type Subject, type TokenId, uuidv7 } from '../domain/ids.ts';
+import {
+  type ClientId,
+  type FamilyId,
+  type KeyId,
+  type Sha256,
+  type Subject,
+  type TokenId,
+  uuidv7,
+} from '../domain/ids.ts';
 import { decideRotation, type Proof, type ReuseClass, type RotationDecision } from '../domain/rotation.ts';
 import { after, type EpochMs, epochMs } from '../domain/time.ts';
 import type { CurrentToken, Origin, TokenFamily } from '../domain/token-family.ts';
@@ -43,6 +51,8 @@ export interface About {
   readonly sid: FamilyId;
   readonly subject: Subject;
   readonly class?: ReuseClass;
+  /** The client that brought the token of another one: a leak, or a mistake in its set-up. */
+  readonly presentedBy?: ClientId;
 }
 
 interface Rejected {
@@ -89,7 +99,7 @@ export function refresh(app: App, request: RefreshRequest): Promise<RefreshOutco
  */
 export function refreshAs(app: App, client: Client, request: RefreshRequest): Promise<RefreshOutcome> {
   return refreshFor(app, request, async ({ clientId }) => {
-    if (clientId !== client.id) return { kind: 'foreign' };
+    if (clientId !== client.id) return { kind: 'foreign', presentedBy: client.id };
     const policy = policyOf(app, client);
     return {
       kind: 'found',
@@ -103,7 +113,7 @@ type OwnerOf = (
   claims: RefreshTokenClaims,
 ) => Promise<
   | { readonly kind: 'found'; readonly client: Client | undefined; readonly policy: AppPolicy }
-  | { readonly kind: 'foreign' }
+  | { readonly kind: 'foreign'; readonly presentedBy: ClientId }
 >;
 
 async function refreshFor(app: App, request: RefreshRequest, ownerOf: OwnerOf): Promise<RefreshOutcome> {
@@ -124,7 +134,8 @@ async function tryRefresh(app: App, request: RefreshRequest, ownerOf: OwnerOf): 
   const { claims } = reading;
   const owner = await ownerOf(claims);
   // Another client's token tells its presenter nothing, and costs its owner nothing.
-  if (owner.kind === 'foreign') return rejected('malformed');
+  if (owner.kind === 'foreign')
+    return rejected('malformed', { sid: claims.sid, subject: claims.sub, presentedBy: owner.presentedBy });
   const { client, policy } = owner;
   const requestKeyHash = request.requestKey === null ? null : sha256(`${claims.sid}.${request.requestKey}`);
   const attempt: Attempt = {
