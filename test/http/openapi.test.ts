@@ -3,6 +3,8 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { expect, test } from 'vitest';
 import { makeRoutes } from '../../src/http/routes.ts';
 import { makeDatabase } from '../support/databases.ts';
+import { postForm } from '../support/form.ts';
+import type { Headers } from '../support/http-client.ts';
 import { checkDocumented, document, documentedPath } from '../support/openapi.ts';
 import { startTestServer } from '../support/test-server.ts';
 
@@ -62,9 +64,9 @@ test('what it says of answers is what answers are: each success that there is, i
   };
   const json = (path: string, body: unknown, headers: object = {}): Promise<void> =>
     send('POST', path, { 'content-type': 'application/json', ...headers }, JSON.stringify(body));
-  const form = (path: string, body: Record<string, string>, headers: object = {}): Promise<void> => {
-    const text = new URLSearchParams(body).toString();
-    return send('POST', path, { 'content-type': 'application/x-www-form-urlencoded', ...headers }, text);
+  const form = async (path: string, body: Record<string, string>, headers: Headers = {}): Promise<void> => {
+    const { status } = await postForm(server, path, body, headers);
+    seen.add(`POST ${path} ${status}`);
   };
 
   const pair = await server.login({ device: 'phone' });
