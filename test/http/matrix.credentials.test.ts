@@ -4,8 +4,10 @@
  */
 import { expect, test } from 'vitest';
 import { describeOnBothDatabases } from '../support/databases.ts';
-import type { Answer, Headers } from '../support/http-client.ts';
+import { postForm } from '../support/form.ts';
+import type { Answer } from '../support/http-client.ts';
 import { beginSessions } from '../support/many-sessions.ts';
+import { document } from '../support/openapi.ts';
 import {
   PASSWORD,
   type Pair,
@@ -59,20 +61,12 @@ const all = (status: number, but: Partial<Row> = {}): Row => ({
   ...but,
 });
 
-const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
-
-const send = (
-  server: TestServer,
-  path: string,
-  fields: Readonly<Record<string, string>>,
-  headers: Headers,
-): Promise<Answer> =>
-  server.send({ method: 'POST', path, headers: { ...FORM, ...headers }, body: new URLSearchParams(fields).toString() });
-
 const post =
   (path: string, body: (stage: Stage, caller: Caller) => unknown): Ask =>
   (stage, caller) =>
     stage.server.post(path, body(stage, caller), caller.headers);
+
+const proxyOf = ({ api }: TestServer): string => `${api.id}:${api.secret}`;
 
 const get =
   (path: string): Ask =>
@@ -104,17 +98,37 @@ const ENDPOINTS: Readonly<Record<string, { readonly ask: Ask; readonly expected:
       }),
     expected: all(403, { 'resource-server': 200, 'resource-server by bearer': 200 }),
   },
+  'GET /forward-auth, as the user of the proxy': {
+    ask: ({ server }, { headers }) =>
+      server.send({ path: '/forward-auth', headers: { ...headers, 'x-auth-server-client': proxyOf(server) } }),
+    expected: all(401, { 'user’s access token': 200 }),
+  },
   'POST /oauth/introspect': {
-    ask: ({ server, open }, { headers }) => send(server, '/oauth/introspect', { token: open.access_token }, headers),
+    ask: ({ server, open }, { headers }) =>
+      postForm(server, '/oauth/introspect', { token: open.access_token }, headers),
     expected: all(401, { 'resource-server': 200, 'resource-server by bearer': 200 }),
   },
   'POST /oauth/token, of the app': {
     ask: ({ server, owned }, { headers }) =>
-      send(server, '/oauth/token', { grant_type: 'refresh_token', refresh_token: owned.refresh_token }, headers),
+      postForm(server, '/oauth/token', { grant_type: 'refresh_token', refresh_token: owned.refresh_token }, headers),
     expected: all(401, { app: 200 }),
   },
+  'POST /oauth/token, as itself': {
+    ask: ({ server, owned }, { headers, id }) => {
+      const { access_token, refresh_token } = owned;
+      const asked = { grant_type: 'refresh_token', refresh_token, access_token, client_id: id };
+      return postForm(server, '/oauth/token', asked, headers);
+    },
+    // Genuine, and not the client of this session: a grant that is not its own (RFC 6749 §5.2).
+    expected: all(401, { app: 200, 'public app': 400 }),
+  },
+  'POST /oauth/revoke, as itself': {
+    ask: ({ server, owned }, { headers, id }) =>
+      postForm(server, '/oauth/revoke', { token: owned.refresh_token, client_id: id }, headers),
+    expected: all(401, { app: 200, 'public app': 400 }),
+  },
   'POST /oauth/revoke, of the app': {
-    ask: ({ server, owned }, { headers }) => send(server, '/oauth/revoke', { token: owned.refresh_token }, headers),
+    ask: ({ server, owned }, { headers }) => postForm(server, '/oauth/revoke', { token: owned.refresh_token }, headers),
     expected: all(401, { app: 200 }),
   },
   ...Object.fromEntries(
@@ -123,6 +137,14 @@ const ENDPOINTS: Readonly<Record<string, { readonly ask: Ask; readonly expected:
       { ask: get(path), expected: all(401, { admin: 200, 'admin by bearer': 200 }) },
     ]),
   ),
+  'GET /admin/v1/families/{id}': {
+    ask: ({ server, owned }, { headers }) => server.send({ path: `/admin/v1/families/${owned.session_id}`, headers }),
+    expected: all(401, { admin: 200, 'admin by bearer': 200 }),
+  },
+  'POST /admin/v1/keys/rotate': {
+    ask: post('/admin/v1/keys/rotate', () => ({ ring: 'refresh' })),
+    expected: all(401, { admin: 200, 'admin by bearer': 200 }),
+  },
   'POST /admin/v1/revocations': {
     ask: post('/admin/v1/revocations', ({ owned }) => ({ family: owned.session_id })),
     expected: all(401, { admin: 200, 'admin by bearer': 200 }),
@@ -132,10 +154,9 @@ const ENDPOINTS: Readonly<Record<string, { readonly ask: Ask; readonly expected:
     expected: all(401, { admin: 204, 'admin by bearer': 204 }),
   },
   ...Object.fromEntries(
-    ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server', '/healthz', '/readyz'].map((path) => [
-      `GET ${path}`,
-      { ask: get(path), expected: all(200) },
-    ]),
+    ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server', '/openapi.json', '/healthz', '/readyz'].map(
+      (path) => [`GET ${path}`, { ask: get(path), expected: all(200) }],
+    ),
   ),
 };
 
@@ -166,9 +187,10 @@ async function callersOf(
   };
 }
 
-/** A `401` is about the caller, not about its session. */
+/** A `401` is about the caller, not about its session; only a proxy asks about its user. */
 function statusOf({ status, body }: Answer, cell: string): number {
-  expect(status === 401 ? body.error : 'invalid_client', cell).toBe('invalid_client');
+  const refusal = cell.includes('as the user') ? 'invalid_token' : 'invalid_client';
+  if (status === 401) expect(body.error, cell).toBe(refusal);
   return status;
 }
 
@@ -184,23 +206,34 @@ async function renew({ server, open, owned }: Stage): Promise<Stage> {
   return { server, open: await renewed(open), owned: await renewed(owned) };
 }
 
+test('no endpoint of the table of paths is left out (I44)', () => {
+  const asked = new Set(Object.keys(ENDPOINTS).map((row) => row.split(',')[0]));
+  const served = Object.entries(document.paths).flatMap(([path, operations]) =>
+    Object.keys(operations ?? {}).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  expect([...asked].toSorted()).toEqual(served.toSorted());
+});
+
 describeOnBothDatabases('each endpoint', (makeDatabase) => {
-  test('accepts the credentials of its role and no others', async () => {
+  test('accepts the credentials of its role and no others (I44, A1, V1, V7)', async () => {
     const server = await startTestServer({ url: await makeDatabase() });
     const app = await server.addClient('backend');
     const callers = await callersOf(server, app, await server.login());
     const owned = await server.login({ client_id: app.id, headers: app.basic });
     let stage: Stage = { server, open: await server.login(), owned };
 
+    let cells = 0;
     const found: Record<string, Record<string, number>> = {};
     for (const [endpoint, { ask }] of Object.entries(ENDPOINTS)) {
       const row: Record<string, number> = {};
       for (const [name, caller] of Object.entries(callers)) {
         row[name] = statusOf(await ask(stage, caller), `${endpoint} by ${name}`);
         stage = await renew(stage);
+        cells += 1;
       }
       found[endpoint] = row;
     }
+    expect(cells).toBe(Object.keys(ENDPOINTS).length * Object.keys(callers).length);
     expect(found).toEqual(
       Object.fromEntries(Object.entries(ENDPOINTS).map(([name, { expected }]) => [name, expected])),
     );
