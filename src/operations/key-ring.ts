@@ -33,8 +33,11 @@ interface Making {
 
 const MAKINGS = new WeakMap<KeyRing, Making>();
 
-/** Younger than this, a snapshot is not read again for a token that names an unknown key, ms: junk must cost no I/O. */
-const UNKNOWN_KEY_AGE = 250;
+/**
+ * Between two reads for tokens that name unknown keys, ms. A token may be older by a network's way only than the key that
+ * signed it, so it waits for a read that begins after it came; and junk costs 50 reads a second, whatever there is of it.
+ */
+const UNKNOWN_KEY_SPACING = 20;
 
 /** Where the keys are, and what opens them. */
 export interface KeySource {
@@ -165,11 +168,11 @@ const refreshKeyOf = (row: StoredKey, secret: KeyObject): RefreshKey => ({
 
 /**
  * The ring to judge these tokens by. A key that it does not know may have been made on another server a moment ago: then it
- * is read again, for all who wait at once, and not more often than every `UNKNOWN_KEY_AGE`.
+ * is read again, for all who wait at once.
  */
 export async function keyRingFor(app: App, ...tokens: readonly string[]): Promise<KeyRing> {
   const ring = await app.keys.current();
-  return tokens.every((token) => knows(ring, token)) ? ring : app.keys.current(UNKNOWN_KEY_AGE);
+  return tokens.every((token) => knows(ring, token)) ? ring : app.keys.reload(UNKNOWN_KEY_SPACING);
 }
 
 function knows(ring: KeyRing, token: string): boolean {
