@@ -2,7 +2,6 @@
  * A value that is read from the database and may be a moment old: the key rings, the clients. It stands alone because what
  * it promises, how old the value can be, is a promise of the product: a change is seen by every server within two seconds.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Snapshot<T> {
   /**
@@ -57,7 +56,7 @@ export function makeSnapshot<T>(
     async reload(spacing = 0) {
       const { count, at } = begun;
       const wait = at + spacing - monotonic();
-      if (wait > 0) await delay(wait);
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       if (begun.count > count && latest !== undefined) return latest;
       // One that is under way may have begun before the change.
       await loading?.catch(() => undefined);
