@@ -1,4 +1,4 @@
-/** The tests that run from source, all of `npm test`. Those of the executable are apart: e2e and fire. */
+/** The tests that run from source, all of `npm test`. Those of the executable are apart: e2e and fire; foreign needs Python. */
 import os from 'node:os';
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -7,7 +7,7 @@ export default defineConfig({
   root: path.dirname(import.meta.dirname),
   test: {
     include: ['test/**/*.test.{ts,tsx}'],
-    exclude: ['test/e2e/**', 'test/brokers/**', 'test/fire/**'],
+    exclude: ['test/e2e/**', 'test/brokers/**', 'test/fire/**', 'test/foreign/**'],
     globalSetup: ['test/support/postgres-global-setup.ts'],
     // A process per file, because tests end servers, send signals and load a compiled library.
     pool: 'forks',

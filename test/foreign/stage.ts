@@ -1,0 +1,29 @@
+/** A server that foreign libraries can use as it is: its issuer is where it listens, and its clock is the machine's. */
+import { freePort } from '../support/free-port.ts';
+import { type Pair, startTestServer, type TestClient, type TestServer } from '../support/test-server.ts';
+
+export interface Stage {
+  readonly server: TestServer;
+  readonly issuer: string;
+  /** Confidential. */
+  readonly backend: TestClient;
+  /** Public; refreshes as any public OAuth client does, without an access token. */
+  readonly spa: TestClient;
+  /** Begins a session of that app. */
+  login(client: TestClient): Promise<Pair>;
+}
+
+/** To be called in a test. */
+export async function setStage(url: string, config: Readonly<Record<string, unknown>> = {}): Promise<Stage> {
+  const port = await freePort();
+  const issuer = `http://127.0.0.1:${port}`;
+  const server = await startTestServer({ url, config: { issuer, 'listen.port': port, ...config } });
+  server.clock.advance(Date.now() - server.clock.now());
+  return {
+    server,
+    issuer,
+    backend: await server.addClient('backend'),
+    spa: await server.addClient('spa', { isPublic: true, policy: { refreshAlone: true } }),
+    login: ({ id, basic }) => server.login({ client_id: id, headers: basic }),
+  };
+}
