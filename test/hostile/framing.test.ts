@@ -79,8 +79,8 @@ test('H24: CONNECT is closed', async () => {
 
 describe('what never comes to its end', () => {
   const LIMIT = 1_000;
-  /** How late it may be: time-outs are looked for every second. */
-  const within = LIMIT + 1_000 + 900;
+  /** How late it may be: time-outs are looked for every second, and the machine may be busy. What drips would take longer. */
+  const within = LIMIT + 1_000 + 5_000;
   const slow = (): Promise<TestServer> => start({ 'server.requestTimeout': `${LIMIT}ms` });
   const pause = { everyMs: 300 };
 
@@ -90,7 +90,7 @@ describe('what never comes to its end', () => {
       const drip = { ...pause, bytes: Array.from({ length: 40 }, () => chunk(' ')) };
       const { answers, ms } = await exchange(server.port, chunked(chunk('{')), { drip });
       if (answers.length > 0) expectContractError(answers[0], 408);
-      expect(ms).toBeLessThan(within + 300);
+      expect(ms).toBeLessThan(within);
       await expectAlive(server);
     });
   });
@@ -101,7 +101,7 @@ describe('what never comes to its end', () => {
     const { answers, isClosed, ms } = await exchange(server.port, 'GET /healthz HTTP/1.1\r\nHost: a\r\n', { drip });
     if (answers.length > 0) expectContractError(answers[0], 408);
     expect(isClosed).toBe(true);
-    expect(ms).toBeLessThan(within + 300);
+    expect(ms).toBeLessThan(within);
     await expectAlive(server);
   });
 

@@ -195,25 +195,14 @@ test('the events that wait for a worker show how long they have waited', async (
   metrics.close();
 });
 
-test('counting one request costs less than 2 µs, and nothing when nobody looks', async () => {
-  // The best of many short slices: the machine does other things too, but not in all of them.
-  const slices = 300;
-  const rounds = 1_000;
-  const cost = (metrics: typeof noMetrics): number => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let slice = 0; slice < slices; slice += 1) {
-      const started = performance.now();
-      for (let round = 0; round < rounds; round += 1) {
-        metrics.verified('active');
-        metrics.answered('/verify', 200, 0.000_3);
-      }
-      best = Math.min(best, ((performance.now() - started) * 1_000) / rounds);
-    }
-    return best;
-  };
+test('the count of requests makes no series of its own, and nothing is kept when nobody looks', async () => {
   const metrics = makeMetrics();
-  expect(cost(metrics), 'µs').toBeLessThan(2);
-  expect(cost(noMetrics), 'µs').toBeLessThan(0.1);
+  for (const counted of [metrics, noMetrics]) {
+    for (let round = 0; round < 1_000; round += 1) {
+      counted.verified('active');
+      counted.answered('/verify', 200, 0.000_3);
+    }
+  }
   expect(await noMetrics.render()).toBe('');
   expect(readExposition(await metrics.render()).get('auth_server_verify_total')?.samples.size).toBe(5);
 });

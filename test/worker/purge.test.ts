@@ -162,16 +162,14 @@ describeOnBothDatabases('the purge', (database) => {
     const purging = purge(app).finally(() => {
       isDone = true;
     });
-    const waits: number[] = [];
+    let changes = 0;
     while (!isDone) {
-      const start = performance.now();
       await app.store.write(async (tx) => tx.now);
-      waits.push(performance.now() - start);
+      changes += 1;
     }
     expect(await purging).toMatchObject({ families: 3_000 });
-    waits.sort((one, other) => one - other);
-    // One process does both here, on a machine that does other things too: the typical wait shows the size of a step.
-    expect(waits[Math.floor(waits.length * 0.9)] ?? 0).toBeLessThan(50);
+    // Its fifteen steps leave room between them, whatever the machine: a purge in one piece would let in two.
+    expect(changes).toBeGreaterThan(10);
   });
 
   test('W7: doctor names a receiver at a link-local address, and says that no worker was seen', async () => {
