@@ -1,7 +1,7 @@
 /** Waiting for a condition, for as long as it takes and not for ever: what a test does instead of sleeping. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-const LIMIT_MS = 5_000;
+const LIMIT_MS = 20_000;
 const STEP_MS = 5;
 
 /** @throws when the condition does not come, saying which */
