@@ -17,6 +17,8 @@ export interface Need {
   readonly waitForDatabase?: DurationMs;
   /** Before the database is opened. */
   readonly prepare?: (config: Config) => void;
+  /** Where the log goes, instead of stderr. */
+  readonly log?: (level: LogLevel) => Log;
   /** Flags that set a key of the configuration, by path. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -44,7 +46,8 @@ export async function withLoaded<T>(
   need.prepare?.(loaded.config);
   const { closeApp, openApp } = await import('../src/app.ts');
   const { schema, waitForDatabase = durationMs(0) } = need;
-  const log = logOf(loaded.config, commandLevel(loaded.config));
+  const level = commandLevel(loaded.config);
+  const log = need.log?.(level) ?? logOf(loaded.config, level);
   const opened = await whileWaiting(
     loaded.config,
     (text) => out.note(text),

@@ -6,7 +6,8 @@ import type { EpochMs } from '../../src/domain/time.ts';
 import type { FamilyState } from '../../src/domain/token-family.ts';
 import { limitOption, readAddress, readClientId, readCursor, readMoment } from '../arguments.ts';
 import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
-import { type FamilyRow, familyColumns, nameless, storyLines, withNames } from '../family-text.ts';
+import { storyLines } from '../family-story.ts';
+import { type FamilyRow, familyColumns, nameless, withNames } from '../family-text.ts';
 import { listPages } from '../pages.ts';
 import { withApp } from '../with-app.ts';
 
@@ -90,7 +91,7 @@ function defineShow(command: Command): void {
         const story = await showFamily(app, text);
         const [row = nameless(story.family)] = await withNames(app, [story.family]);
         const isWhole = flags.all === true || !out.isTerminal;
-        out.result({ ...story.family, timeline: story.timeline }, storyLines(row, story, out.now, isWhole));
+        out.result({ ...story.family, timeline: story.timeline }, storyLines(row, story, out.now, { isWhole, all: '--all' }));
         if (row.state === 'live') out.note(`end it: auth-server revoke ${row.sid}`);
       }),
     );

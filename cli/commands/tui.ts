@@ -1,6 +1,9 @@
 /** `tui`: the operator's screen. What draws it is loaded when it runs, and only after the terminal has been looked at. */
+
+import { epochMs } from '../../src/domain/time.ts';
+import type { LogLevel } from '../../src/log.ts';
 import { Refusal } from '../../src/refusal.ts';
-import { type DefineCommand, endWith, type GlobalFlags, helpNotes } from '../command.ts';
+import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { withApp } from '../with-app.ts';
 
 interface TuiFlags extends GlobalFlags {
@@ -13,21 +16,33 @@ export const defineTui: DefineCommand = (command) => {
     .option('--screen-reader', 'says it in lines, without the alternate screen')
     .action(async (flags: TuiFlags) => {
       const { stdin, stdout } = process;
-      const { NO_COLOR = '', TERM = '' } = process.env;
-      if (!stdin.isTTY || !stdout.isTTY || TERM === 'dumb') {
+      if (!stdin.isTTY || !stdout.isTTY || process.env.TERM === 'dumb') {
         throw new Refusal('invalid_request', 'The terminal interface needs a terminal that can be drawn on.', {
           remedy: 'auth-server families list',
         });
       }
-      await withApp(flags, { schema: 'any' }, async (app) => {
-        const { runTui } = await import('../tui/run.tsx');
-        const isColoured = flags.color && NO_COLOR === '';
-        const isSpoken = flags.screenReader === true || process.env.INK_SCREEN_READER === 'true';
-        endWith(await runTui(app, { isColoured, isSpoken }));
-      });
+      while (await openAndRun(flags));
     });
   helpNotes(command, {
     examples: ['auth-server tui', 'auth-server tui --screen-reader'],
-    exit: '0 done, 1 failed, 2 no terminal, 130 interrupted',
+    exit: '0 done, 1 failed, 2 no terminal, 5 the database cannot be opened, 130 interrupted',
   });
 };
+
+/** @returns whether the database has to be opened again */
+async function openAndRun(flags: TuiFlags): Promise<boolean> {
+  const { NO_COLOR = '', INK_SCREEN_READER = '', LC_ALL, LC_CTYPE, LANG } = process.env;
+  const { makeLogLines } = await import('../tui/log-lines.ts');
+  const kept = makeLogLines(() => epochMs(Date.now()));
+  return withApp(flags, { schema: 'any', log: (level: LogLevel) => kept.log(level) }, async (app) => {
+    const { runTui } = await import('../tui/run.tsx');
+    const { exit, isToReopen } = await runTui(app, {
+      log: kept.lines,
+      isColoured: flags.color && NO_COLOR === '',
+      isSpoken: flags.screenReader === true || INK_SCREEN_READER === 'true',
+      isUtf8: /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || ''),
+    });
+    process.exitCode = exit;
+    return isToReopen;
+  });
+}

@@ -1,125 +1,103 @@
-/** The whole interface: gives keys to the model, and draws what it knows: head, list or story, and foot. */
-import { useApp, useInput, useWindowSize } from 'ink';
-import { type ReactNode, useRef, useState } from 'react';
+/** The whole interface: gives keys to the model, and draws what it knows. */
+import { useApp, useInput, usePaste, useWindowSize } from 'ink';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { App } from '../../src/app.ts';
-import { epochMs, toRfc3339 } from '../../src/domain/time.ts';
-import type { Line } from '../paint.ts';
 import { Frame } from './frame.tsx';
-import { footerOf, keysOn, SCREENS } from './keys.ts';
-import { firstShown, listLines } from './listing.ts';
-import { type Model, makeModel, type State } from './model.ts';
-import { useOperation } from './use-operation.ts';
+import { CTRL_C, DOWN, ENTER, ESC, isNamed, PAGE_DOWN, PAGE_UP, PREVIOUS, UP } from './key-names.ts';
+import { type Model, makeModel } from './model.ts';
+import { sentencesOf } from './spoken.ts';
+import { useRepeated } from './use-repeated.ts';
+import { pictureOf } from './view.ts';
 
 export interface TuiProps {
   readonly app: App;
-  readonly isColoured: boolean;
-  readonly quit: () => void;
-  /** Resolves when the process goes on after a stop. */
-  readonly stop: () => Promise<void>;
   /** The screen it opens on. */
   readonly screen: number;
+  readonly look: Look;
+  /** The log, the newest line first. */
+  readonly log: () => readonly string[];
+  readonly isSchemaBehind: () => boolean;
+  /** The schema is up to date now. */
+  readonly onMigrated: () => void;
+  /** @param isInterrupt Ctrl-C */
+  readonly quit: (isInterrupt: boolean) => void;
+  /** Stops the process. Resolves when it goes on. */
+  readonly stop: () => Promise<void>;
+  /** Tells of a stop that comes from outside. @returns what takes the listener off */
+  readonly onStop: (listener: () => void) => () => void;
 }
+
+export interface Look {
+  readonly isColoured: boolean;
+  /** For a screen reader. */
+  readonly isSpoken: boolean;
+  readonly isUtf8: boolean;
+}
+
+type InkKey = Parameters<Parameters<typeof useInput>[0]>[1];
 
 /** Keys that Ink names, as the characters the model knows them by. */
 const NAMED = [
-  ['return', '\r'],
-  ['escape', '\u001b'],
-  ['tab', '\t'],
+  ['return', ENTER],
+  ['escape', ESC],
   ['backspace', '\u007f'],
   ['delete', '\u007f'],
-  ['downArrow', 'j'],
-  ['upArrow', 'k'],
-  ['pageDown', '\u0004'],
-  ['pageUp', '\u0015'],
+  ['downArrow', DOWN],
+  ['upArrow', UP],
+  ['pageDown', PAGE_DOWN],
+  ['pageUp', PAGE_UP],
   ['home', 'g'],
   ['end', 'G'],
 ] as const;
 
-export function Tui({ app, isColoured, quit, stop, screen }: TuiProps): ReactNode {
-  const { columns, rows } = useWindowSize();
+const CONTROLS: Readonly<Record<string, string>> = { c: CTRL_C, d: PAGE_DOWN, u: PAGE_UP, w: '\u0017', p: ':' };
+
+/** What the model is given for a key; undefined for one that means nothing here. */
+function keyOf(input: string, key: InkKey): string | undefined {
+  if (key.tab) return key.shift ? PREVIOUS : '\t';
+  const named = NAMED.find(([name]) => key[name]);
+  if (named !== undefined) return named[1];
+  return key.ctrl ? CONTROLS[input] : input;
+}
+
+/** Names are one key; of what was typed so quickly that it comes as one string, a question gets the whole, and drops it. */
+function give(model: Model, key: string): void {
+  if (isNamed(key) || model.state().over?.kind === 'question') model.press(key);
+  else for (const one of key) model.press(one);
+}
+
+export function Tui({ look, quit, stop, onStop, ...rest }: TuiProps): ReactNode {
+  const { app } = rest;
+  const size = useWindowSize();
   const { suspendTerminal } = useApp();
   const [, redraw] = useState(0);
   const kept = useRef<Model | undefined>(undefined);
-  kept.current ??= makeModel(app, screen, () => redraw((count) => count + 1), quit);
-  const model = kept.current;
-  const start = useRef(0);
-  useOperation(model.turn, model.wait, '');
-  useInput((input, key) => {
-    if (key.ctrl && input === 'z') {
-      void suspendTerminal(stop);
-      return;
-    }
-    if (key.ctrl && input === 'c') {
-      model.press('\u0003');
-      return;
-    }
-    if (key.ctrl && input === 'd') {
-      model.press('\u0004');
-      return;
-    }
-    if (key.ctrl && input === 'u') {
-      model.press('\u0015');
-      return;
-    }
-    if (key.ctrl && input === 'p') {
-      model.press(':');
-      return;
-    }
-    const named = NAMED.find(([name]) => key[name]);
-    if (named !== undefined) {
-      model.press(named[1]);
-      return;
-    }
-    // A question ignores what came as one string; a list walks it.
-    if (model.state().question === undefined) for (const one of input) model.press(one);
-    else model.press(input);
+  const leave = useRef(false);
+  kept.current ??= makeModel({
+    ...rest,
+    changed: () => redraw((count) => count + 1),
+    quit: () => quit(leave.current),
   });
+  const model = kept.current;
+  model.fit(size);
+  useRepeated(model.turn, () => (look.isSpoken ? null : model.wait()));
+  const suspend = useRef(() => undefined as undefined);
+  suspend.current = () => void suspendTerminal(stop) as undefined;
+  useEffect(() => onStop(() => suspend.current()), [onStop]);
+  useInput((input, key) => {
+    if (key.ctrl && input === 'z') return suspend.current();
+    const pressed = keyOf(input, key);
+    leave.current = pressed === CTRL_C;
+    if (pressed !== undefined) give(model, pressed);
+    // Nothing reads by itself while somebody listens: the keys that ask for something new do.
+    if (look.isSpoken && pressed === 'u') void model.turn();
+  });
+  usePaste((text) => model.paste(text));
+
   const state = model.state();
-  const now = epochMs(Date.now());
-  const head = headOf(app, state, now);
-  const foot = footOf(state);
-  const room = rows - 1 - head.length - foot.length;
-  const ids = state.listing?.ids ?? [];
-  start.current = firstShown(Math.max(0, ids.indexOf(state.cursorId ?? '')), start.current, Math.max(1, room - 1));
-  const body = bodyOf(state, { start: start.current, count: Math.max(1, room - 1), width: columns, now });
-  return <Frame columns={columns} rows={rows} isColoured={isColoured} head={head} body={body} foot={foot} />;
-}
-
-const clockText = (time: number): string => toRfc3339(epochMs(time)).slice(11, 19);
-
-function headOf(app: App, state: State, now: number): readonly Line[] {
-  const tabs = SCREENS.map((name, index) =>
-    index === state.screen ? `[${index + 1} ${name}]` : ` ${index + 1} ${name} `,
+  const now = look.isSpoken ? state.readAt : app.clock.now();
+  const view = { ...size, now, label: app.store.label, isUtf8: look.isUtf8 };
+  return (
+    <Frame rows={look.isSpoken ? sentencesOf(state, view) : pictureOf(state, view)} isColoured={look.isColoured} />
   );
-  const { lost } = state;
-  const status: Line =
-    lost === undefined
-      ? [` auth-server  ${app.store.label}   ${state.isFrozen ? 'FROZEN' : 'live'} ${clockText(now)}`]
-      : [
-          ' ',
-          {
-            text: `DATABASE UNREACHABLE ${Math.round((now - lost.since) / 1_000)}s, retrying, data of ${clockText(state.readAt)}`,
-            tone: 'alarm',
-          },
-        ];
-  const filter =
-    state.screen === 0 ? ` / ${state.filter}${state.isTyping ? '_' : ''}` : ` ${state.listing?.note ?? ''}`;
-  const arrived = state.arrived > 0 ? `   ${state.arrived} new above (g)` : '';
-  return [status, tabs.join(''), `${filter}${arrived}`];
-}
-
-function footOf({ screen, question, message, marked, listing }: State): readonly Line[] {
-  if (question !== undefined) return [[' ', { text: question.text, tone: 'warn' }], ` ${question.typed}_`];
-  const more = screen === 0 && listing?.nextCursor != null ? 'more below (.)  ' : '';
-  const count = marked.size === 0 ? '' : `${marked.size} marked  `;
-  return [` ${more}${count}${message}`, footerOf(screen)];
-}
-
-function bodyOf(state: State, view: Parameters<typeof listLines>[1]): readonly Line[] {
-  if (state.isHelp) return keysOn(state.screen).map(({ keys, does }) => ` ${keys.padEnd(10)} ${does}`);
-  if (state.story !== undefined) return state.story;
-  if (state.listing === undefined) return [' reading'];
-  if (state.listing.ids.length === 0)
-    return [` ${state.listing.note === '' ? 'nothing here yet' : state.listing.note}`];
-  return listLines(state.listing, view, { id: state.cursorId, marked: state.marked });
 }

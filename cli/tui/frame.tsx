@@ -1,20 +1,15 @@
-/** The screen as lines of text: each is one row, cut and never wrapped. It is given everything, and knows no operation. */
+/** Rows of text on their way to the terminal. It is given everything, and knows no operation. */
 import { Box, Text } from 'ink';
 import type { ReactNode } from 'react';
-import { printable } from '../../src/domain/printable.ts';
-import type { Line, Piece, Tone } from '../paint.ts';
+import type { Tone } from '../paint.ts';
+import type { Row, Span } from './rows.ts';
 
 export interface FrameProps {
-  readonly columns: number;
-  readonly rows: number;
+  readonly rows: readonly Row[];
   readonly isColoured: boolean;
-  readonly head: readonly Line[];
-  readonly body: readonly Line[];
-  readonly foot: readonly Line[];
 }
 
-const SMALLEST = { columns: 60, rows: 16 } as const;
-
+// Names, not values: the user's theme decides. Each has a word or a mark that says the same.
 const COLOURS: Readonly<Record<Tone, string | undefined>> = {
   alarm: 'red',
   warn: 'yellow',
@@ -22,43 +17,34 @@ const COLOURS: Readonly<Record<Tone, string | undefined>> = {
   dim: undefined,
 };
 
-function Part({ piece, isColoured }: { readonly piece: Piece; readonly isColoured: boolean }): ReactNode {
-  if (typeof piece === 'string') return printable(piece);
-  const colour = isColoured ? COLOURS[piece.tone] : undefined;
+function Piece({ span, isColoured }: { readonly span: Span; readonly isColoured: boolean }): ReactNode {
+  const { text, tone, isInverse = false } = span;
+  if (tone === undefined && !isInverse) return text;
+  const colour = isColoured && tone !== undefined ? COLOURS[tone] : undefined;
   return (
     <Text
-      bold={piece.tone === 'alarm'}
-      dimColor={piece.tone === 'dim'}
+      bold={tone === 'alarm'}
+      dimColor={tone === 'dim'}
+      inverse={isInverse}
       {...(colour === undefined ? {} : { color: colour })}
     >
-      {printable(piece.text)}
+      {text}
     </Text>
   );
 }
 
-function Row({ line, isColoured }: { readonly line: Line; readonly isColoured: boolean }): ReactNode {
-  const pieces = typeof line === 'string' ? [line] : line;
+/** One `Text` a row: a box for each cell costs three times as much. */
+export function Frame({ rows, isColoured }: FrameProps): ReactNode {
   return (
-    <Text wrap="truncate">
-      {pieces.map((piece, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a line have no other name
-        <Part key={index} piece={piece} isColoured={isColoured} />
-      ))}
-    </Text>
-  );
-}
-
-export function Frame({ columns, rows, isColoured, head, body, foot }: FrameProps): ReactNode {
-  if (columns < SMALLEST.columns || rows < SMALLEST.rows) {
-    return <Text>{`${columns}x${rows} is too small: ${SMALLEST.columns}x${SMALLEST.rows} is needed. q quits.`}</Text>;
-  }
-  const room = rows - 1 - head.length - foot.length;
-  const filled = [...body.slice(0, room), ...Array.from({ length: Math.max(0, room - body.length) }, () => ' ')];
-  return (
-    <Box flexDirection="column" width={columns}>
-      {[...head, ...filled, ...foot].map((line, index) => (
+    <Box flexDirection="column">
+      {rows.map((row, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a row of the screen is its place
-        <Row key={index} line={line.length === 0 ? ' ' : line} isColoured={isColoured} />
+        <Text key={index} wrap="truncate">
+          {row.map((span, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a row have no other name
+            <Piece key={place} span={span} isColoured={isColoured} />
+          ))}
+        </Text>
       ))}
     </Box>
   );

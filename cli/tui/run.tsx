@@ -2,56 +2,69 @@
 import { render } from 'ink';
 import type { App } from '../../src/app.ts';
 import { isSchemaBehind } from '../../src/operations/schema.ts';
-import type { ExitCode } from '../../src/refusal.ts';
-import { onInterrupt } from '../interrupt.ts';
-import { Tui } from './app.tsx';
-import { HEALTH } from './model.ts';
+import { type Look, Tui } from './app.tsx';
+import { HEALTH, SESSIONS } from './state.ts';
+import { listenWhileDrawn, onStopSignal, stopUntilContinued } from './terminal.ts';
 
-export interface TuiOptions {
-  readonly isColoured: boolean;
-  readonly isSpoken: boolean;
+/** Of a program that a signal ended: 128 and the signal's number. */
+const EXITS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+export interface TuiOptions extends Look {
+  /** The log, the newest line first. */
+  readonly log: () => readonly string[];
 }
 
-/** Resolves when somebody has left. @returns the exit code */
-export async function runTui(app: App, { isColoured, isSpoken }: TuiOptions): Promise<ExitCode> {
-  let exit: ExitCode = 0;
+export interface TuiEnd {
+  readonly exit: number;
+  /** The database had no schema when it was opened, and has one now: it must be opened again. */
+  readonly isToReopen: boolean;
+}
+
+/** Resolves when somebody has left. @throws what a screen threw */
+export async function runTui(app: App, { log, ...look }: TuiOptions): Promise<TuiEnd> {
+  let exit = 0;
+  let isToReopen = false;
+  let isBehind = await isSchemaBehind(app);
   const leaving = { now: (): void => undefined };
-  const screen = (await isSchemaBehind(app)) ? HEALTH : 0;
-  const leaveWith = (code: ExitCode) => (): void => {
+  const leaveWith = (code: number): void => {
     exit = code;
     leaving.now();
   };
-  const giveBack = onInterrupt((signal) => leaveWith(signal === 'SIGINT' ? 130 : 0)());
-  const hangUp = leaveWith(0);
-  process.on('SIGHUP', hangUp);
   const instance = render(
-    <Tui app={app} isColoured={isColoured} quit={leaveWith(0)} stop={stopUntilContinued} screen={screen} />,
+    <Tui
+      app={app}
+      screen={isBehind ? HEALTH : SESSIONS}
+      look={look}
+      log={log}
+      isSchemaBehind={() => isBehind}
+      onMigrated={() => {
+        isBehind = false;
+        if (app.instance !== '') return;
+        isToReopen = true;
+        leaveWith(0);
+      }}
+      quit={(isInterrupt) => leaveWith(isInterrupt ? EXITS.SIGINT : 0)}
+      stop={stopUntilContinued}
+      onStop={onStopSignal}
+    />,
     {
-      alternateScreen: !isSpoken,
+      alternateScreen: !look.isSpoken,
       interactive: true,
       exitOnCtrlC: false,
       incrementalRendering: true,
-      isScreenReaderEnabled: isSpoken,
+      isScreenReaderEnabled: look.isSpoken,
       maxFps: 10,
     },
   );
   leaving.now = () => instance.unmount();
+  const stopListening = listenWhileDrawn({
+    onSignal: (signal) => leaveWith(EXITS[signal]),
+    onCrash: () => instance.unmount(),
+  });
   try {
     await instance.waitUntilExit();
-    return exit;
+    return { exit, isToReopen };
   } finally {
-    giveBack();
-    process.off('SIGHUP', hangUp);
+    stopListening();
   }
 }
-
-/** Ctrl-Z, while Ink has given the terminal back. The timer keeps the process, which has nothing else to wait for. */
-const stopUntilContinued = (): Promise<void> =>
-  new Promise((resolve) => {
-    const hold = setInterval(() => undefined, 60_000);
-    process.once('SIGCONT', () => {
-      clearInterval(hold);
-      resolve();
-    });
-    process.kill(process.pid, 'SIGSTOP');
-  });

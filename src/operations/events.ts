@@ -78,9 +78,13 @@ export type FollowEvents = () => Promise<readonly EventView[]>;
  */
 const UNSETTLED = 15 * SECOND;
 
-/** From now on. @param type only events of this type */
-export async function followEvents(app: App, type: SecurityEventType | undefined): Promise<FollowEvents> {
-  let floor = await app.store.read(latestEventNumber);
+/** From now on. @param type only events of this type. @param from the number of the last event seen, instead of now */
+export async function followEvents(
+  app: App,
+  type: SecurityEventType | undefined,
+  from?: number,
+): Promise<FollowEvents> {
+  let floor = from ?? (await app.store.read(latestEventNumber));
   const shown = new Set<number>();
 
   async function readFrom(start: number): Promise<readonly RecordedEvent[]> {

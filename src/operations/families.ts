@@ -6,6 +6,7 @@ import type { FamilyState } from '../domain/token-family.ts';
 import { listEvents } from '../store/events.ts';
 import { type FamilyFilter, type IdleLimits, listFamilies, listFamiliesById } from '../store/family-pages.ts';
 import { listRefreshTokens } from '../store/refresh-tokens.ts';
+import { countRevocable } from '../store/token-families.ts';
 import { listUserNames } from '../store/users.ts';
 import { idleTimeouts } from './policy.ts';
 import { resolveFamily } from './short-id.ts';
@@ -54,7 +55,8 @@ export async function readFamilies(app: App, ids: readonly FamilyId[]): Promise<
   return found.map((family) => familyView(family, idleTimeout(family.clientId), now));
 }
 
-async function idleLimits(app: App): Promise<IdleLimits> {
+/** What counts as idle, by client. */
+export async function idleLimits(app: App): Promise<IdleLimits> {
   const { byId } = await app.clients.current();
   const own = [...byId.values()].flatMap(({ id, policy }): [ClientId, DurationMs][] =>
     policy.idleTimeout === null ? [] : [[id, policy.idleTimeout]],
@@ -92,6 +94,10 @@ export async function showFamily(app: App, text: string): Promise<FamilyStory> {
     };
   });
 }
+
+/** Live sessions of a subject. */
+export const countSessions = (app: App, subject: Subject): Promise<number> =>
+  app.store.read((db) => countRevocable(db, { subject }, app.clock.now()));
 
 /** The names of local users, for people who look at subjects; of others none is known. */
 export async function namesOf(app: App, subjects: readonly Subject[]): Promise<ReadonlyMap<Subject, string>> {

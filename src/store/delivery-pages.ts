@@ -1,4 +1,5 @@
 /** Deliveries as people look at them, and what people do about dead letters. */
+import { sql } from 'kysely';
 import type { DeliveryRecord, DeliveryState, ReceiverKey } from '../domain/delivery.ts';
 import type { EventId, FamilyId } from '../domain/ids.ts';
 import type { EpochMs } from '../domain/time.ts';
@@ -78,6 +79,19 @@ export async function backlogOf(
     .limit(limit)
     .execute();
   return { dueSince, dead: dead.length };
+}
+
+/** When the next attempt at a delivery is due that has failed before, to this receiver; undefined when none has. */
+export async function nextRetry(db: Reader, receiver: ReceiverKey): Promise<EpochMs | undefined> {
+  const row = await db.sql
+    .selectFrom('deliveries')
+    .select(['next_attempt_at', 'attempts'])
+    .where('receiver', '=', receiver)
+    .where('state', '=', sql.lit<DeliveryState>('pending'))
+    .orderBy('next_attempt_at')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined || row.attempts === 0 ? undefined : row.next_attempt_at;
 }
 
 /** How many there are of each state that is not the end of it, each counted up to `limit`. */

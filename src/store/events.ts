@@ -3,7 +3,7 @@
  * invented. Each event also enters the outbox, from where a worker takes it to the receivers.
  */
 import { type Selectable, sql } from 'kysely';
-import type { EventId, FamilyId, Subject } from '../domain/ids.ts';
+import { type EventId, type FamilyId, type Subject, uuidv7 } from '../domain/ids.ts';
 import type { SecurityEvent, SecurityEventType } from '../domain/security-event.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { EventRow } from './schema.ts';
@@ -95,6 +95,22 @@ export async function listLatestEvents(
   let query = db.sql.selectFrom('events').selectAll().orderBy('number', 'desc').limit(limit);
   if (type !== undefined) query = query.where('type', '=', type);
   return (await query.execute()).map(eventOf).reverse();
+}
+
+/** Number, type and time of the newest `limit` events at most, and of none that is older than `since`; newest first. */
+export async function listEventTimes(
+  db: Reader,
+  since: EpochMs,
+  limit: number,
+): Promise<readonly Pick<RecordedEvent, 'number' | 'type' | 'timestamp'>[]> {
+  // The id begins with the time, and has an index.
+  return db.sql
+    .selectFrom('events')
+    .select(['number', 'type', 'timestamp'])
+    .where('id', '>=', uuidv7(since, new Uint8Array(10)) as EventId)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
 }
 
 /** The number of the newest event; 0 when there is none. */

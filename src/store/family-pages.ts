@@ -2,9 +2,11 @@
  * Token families as people look for them: filtered, newest first, a page at a time; and by their short ids. It stands apart
  * from `token-families.ts` because no decision about a token reads a list.
  */
+import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
 import type { ClientId, FamilyId, Subject } from '../domain/ids.ts';
 import { type DurationMs, type EpochMs, epochMs } from '../domain/time.ts';
 import type { FamilyState, TokenFamily } from '../domain/token-family.ts';
+import type { Database } from './schema.ts';
 import type { Reader } from './store.ts';
 import { familyOf } from './token-families.ts';
 
@@ -26,6 +28,27 @@ export interface FamilyFilter {
   readonly limit: number;
 }
 
+type OfFamilies = ExpressionBuilder<Database, 'token_families'>;
+
+/** As `familyState` judges a family, but for the end of its life, which no token outlives. */
+export function hasState(eb: OfFamilies, state: FamilyState, idle: IdleLimits, now: EpochMs): Expression<SqlBool> {
+  if (state === 'revoked') return eb('revoked_at', 'is not', null);
+  const limits = [...idle.byClient];
+  const isIdleSince = (limit: DurationMs) => eb('last_refreshed_at', '<=', epochMs(now - limit));
+  const ids = limits.map(([id]) => id);
+  const { server } = idle;
+  const byServer =
+    server === null
+      ? []
+      : [eb.and([...(ids.length === 0 ? [] : [eb('client_id', 'not in', ids)]), isIdleSince(server)])];
+  const isExpired = eb.or([
+    eb('expires_at', '<=', now),
+    ...limits.map(([id, limit]) => eb.and([eb('client_id', '=', id), isIdleSince(limit)])),
+    ...byServer,
+  ]);
+  return eb.and([eb('revoked_at', 'is', null), state === 'expired' ? isExpired : eb.not(isExpired)]);
+}
+
 /** Newest first, by id. */
 export async function listFamilies(
   db: Reader,
@@ -40,34 +63,7 @@ export async function listFamilies(
   if (filter.since !== undefined) query = query.where('created_at', '>=', filter.since);
   if (filter.before !== undefined) query = query.where('id', '<', filter.before);
   const { state } = filter;
-  if (state === 'revoked') query = query.where('revoked_at', 'is not', null);
-  if (state === 'live' || state === 'expired') {
-    query = query.where('revoked_at', 'is', null).where((eb) => {
-      const limits = [...idle.byClient];
-      const isIdleSince = (limit: DurationMs) => eb('last_refreshed_at', '<=', epochMs(now - limit));
-      const byServer =
-        idle.server === null
-          ? []
-          : [
-              limits.length === 0
-                ? isIdleSince(idle.server)
-                : eb.and([
-                    eb(
-                      'client_id',
-                      'not in',
-                      limits.map(([id]) => id),
-                    ),
-                    isIdleSince(idle.server),
-                  ]),
-            ];
-      const isExpired = eb.or([
-        eb('expires_at', '<=', now),
-        ...limits.map(([id, limit]) => eb.and([eb('client_id', '=', id), isIdleSince(limit)])),
-        ...byServer,
-      ]);
-      return state === 'expired' ? isExpired : eb.not(isExpired);
-    });
-  }
+  if (state !== undefined) query = query.where((eb) => hasState(eb, state, idle, now));
   return (await query.execute()).map(familyOf);
 }
 

@@ -1,4 +1,5 @@
 /** What a database says about itself, for `doctor`: whether it keeps what it has confirmed, and whether it is whole. */
+import { statSync } from 'node:fs';
 import type { KeyId } from '../domain/ids.ts';
 import { type EpochMs, epochMs } from '../domain/time.ts';
 import type { PostgresStore } from './postgres.ts';
@@ -15,10 +16,10 @@ export interface SqliteHealth {
 /** Faults that are named; a damaged file has one or thousands. */
 const DAMAGE = 3;
 
-/** Reads the whole file: seconds for gigabytes. @throws Refusal temporarily_unavailable */
-export function sqliteHealth(store: SqliteStore): Promise<SqliteHealth> {
+/** Reads the whole file, seconds for gigabytes, unless it is to be quick. @throws Refusal temporarily_unavailable */
+export function sqliteHealth(store: SqliteStore, isQuick = false): Promise<SqliteHealth> {
   return store.read(async (db) => {
-    const findings = await column(db, `pragma quick_check(${DAMAGE})`);
+    const findings = isQuick ? [] : await column(db, `pragma quick_check(${DAMAGE})`);
     return {
       version: (await column(db, 'select sqlite_version()'))[0] ?? '',
       journalMode: (await column(db, 'pragma journal_mode'))[0] ?? '',
@@ -33,6 +34,28 @@ export function sqliteHealth(store: SqliteStore): Promise<SqliteHealth> {
 
 /** Whether this process may write: takes the write lock, changes nothing. @throws Refusal temporarily_unavailable */
 export const tryWriteLock = (store: SqliteStore): Promise<void> => store.write(async () => undefined);
+
+/** Bytes of SQLite's log that have not moved into the file yet; 0 when there is none. */
+export const walBytes = ({ path }: SqliteStore): number =>
+  statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+
+/**
+ * Rotations since Postgres began to count, as its statistics have them: good for differences, a second or two late. SQLite
+ * counts nothing. @returns null where nobody counts
+ */
+export async function countRotations(db: Reader): Promise<number | null> {
+  if (db.dialect === 'sqlite') return null;
+  const { rows } = await db.connection.execute(ROTATIONS, []);
+  const counted = (rows as readonly { readonly rotations: number | null }[])[0]?.rotations ?? null;
+  return counted === null ? null : Number(counted);
+}
+
+/** Each login and each rotation adds to the timeline, and a login adds a family. */
+const ROTATIONS = `
+select max(n_tup_ins) filter (where relname = 'refresh_tokens')
+  - max(n_tup_ins) filter (where relname = 'token_families') as rotations
+from pg_stat_user_tables
+where schemaname = current_schema() and relname in ('refresh_tokens', 'token_families')`;
 
 async function column(db: Reader, sql: string): Promise<string[]> {
   const { rows } = await db.connection.execute(sql, []);

@@ -49,6 +49,19 @@ export async function listUsers(
   return (await query.execute()).map((row) => ({ ...userOf(row), username: row.username }));
 }
 
+/** The subjects of users whose canonical name begins so, in order of their names. */
+export async function listSubjectsByPrefix(db: Reader, prefix: string, limit: number): Promise<readonly Subject[]> {
+  const rows = await db.sql
+    .selectFrom('users')
+    .select('subject')
+    .where('username', '>=', prefix)
+    .where('username', '<', `${prefix}\u{10ffff}`)
+    .orderBy('username')
+    .limit(limit)
+    .execute();
+  return rows.map(({ subject }) => subject);
+}
+
 /** @returns false when the name is taken */
 export async function insertUser(
   tx: Tx,

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { deviceText } from '../../cli/agent.ts';
 import { eventColumns, eventLine } from '../../cli/event-text.ts';
-import { type FamilyRow, familyColumns, familyInWords, storyLines } from '../../cli/family-text.ts';
+import { storyBeside, storyLines } from '../../cli/family-story.ts';
+import { type FamilyRow, familyColumns, familyInWords } from '../../cli/family-text.ts';
 import { renderLine } from '../../cli/paint.ts';
 import { layoutTable } from '../../cli/table.ts';
 import type { ClientId, EventId, FamilyId, Generation, Subject } from '../../src/domain/ids.ts';
@@ -59,11 +60,13 @@ const timeline = [
 ];
 const story: FamilyStory = { family: row, note: null, timeline, detected: reuse };
 
+const FOLDED = { isWhole: false, all: '--all' } as const;
+
 const text = (lines: readonly Parameters<typeof renderLine>[0][]): string[] =>
   lines.map((line) => renderLine(line, false));
 
 test('a story shows the login, what changed and the newest rotations, and what ended it', () => {
-  expect(text(storyLines(row, story, NOW, false))).toEqual([
+  expect(text(storyLines(row, story, NOW, FOLDED))).toEqual([
     'Session  019938c1-5d02-7c11-9e0a-6f21aa0b19e5   carol, client spa, Firefox/Linux',
     'State    REVOKED by reuse (stale), 24h ago, 2026-11-23 09:14:07 UTC',
     '   GEN  WHEN (UTC)      AFTER  FROM             WHAT',
@@ -75,12 +78,24 @@ test('a story shows the login, what changed and the newest rotations, and what e
     '!   17  11-23 09:14:07     9s  192.0.2.77       REUSE: 18 had been issued; ended',
     'Two holders. next: auth-server families list --subject carol',
   ]);
-  expect(text(storyLines(row, story, NOW, true))).toHaveLength(10 + 15);
+  expect(text(storyLines(row, story, NOW, { ...FOLDED, isWhole: true }))).toHaveLength(10 + 15);
+});
+
+test('beside a list the newest comes first, and what ended it before all', () => {
+  expect(text(storyBeside({ ...row, device: '\u001b[2J' }, story, NOW, 7))).toEqual([
+    'carol 019938c1-5d02-7c11-9e0a-6f21aa0b19e5',
+    'REVOKED by reuse (stale), 24h ago, 2026-11-23 09:14:07 UTC',
+    'client spa, \\u001b[2J',
+    '',
+    '!  17  11-23 09:14:07  192.0.2.77       REUSE: ended',
+    '   19  11-23 09:13:58  203.0.113.200',
+    '   18  11-23 09:09:40  203.0.113.200    new address',
+  ]);
 });
 
 test('a live session tells when its token ends, and a purged history is told as such', () => {
   const live: FamilyRow = { ...row, state: 'live', revoked_at: null, revoke_reason: null };
-  const lines = text(storyLines(live, { family: live, note: null, timeline: [], detected: null }, NOW, false));
+  const lines = text(storyLines(live, { family: live, note: null, timeline: [], detected: null }, NOW, FOLDED));
   expect(lines[1]).toBe('State    live, its token ends in 88d, 2027-02-21 09:13:58 UTC');
   expect(lines.at(-1)).toContain('purged');
   expect(familyInWords(live, NOW)).toBe('019938c1..0b19e5 of carol, Firefox/Linux, used 24h ago');
@@ -103,7 +118,7 @@ test('foreign text cannot steer the terminal, whatever shows it', () => {
     name: 'al\u001b]0;x\u0007ice',
   };
   const shown = [
-    ...text(storyLines(evil, { ...story, note: '\u009b31m' }, NOW, false)),
+    ...text(storyLines(evil, { ...story, note: '\u009b31m' }, NOW, FOLDED)),
     ...text(layoutTable([evil], familyColumns(NOW), 200).lines),
     ...text([eventLine({ ...reuse, name: evil.name }, NOW)]),
   ].join('');

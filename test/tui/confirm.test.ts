@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { answerQuestion, type Question } from '../../cli/tui/confirm.ts';
 
-const one: Question = { text: 'End it?', answer: 'y', typed: '', askedAt: 0 };
-const many: Question = { text: 'End 21?', answer: '21', typed: '', askedAt: 0 };
+const one: Question = { text: 'End it?', answer: 'y', typed: '', askedAt: 0, reason: undefined };
+const many: Question = { text: 'End 21?', answer: '21', typed: '', askedAt: 0, reason: undefined };
 
 test('y ends one session, any other key keeps it', () => {
   expect(answerQuestion(one, 'y', 400).kind).toBe('yes');

@@ -1,64 +1,54 @@
 /** The terminal interface on a real database, by its frames: what it shows, and which keys end a session. */
-import { render } from 'ink-testing-library';
 import { expect, test } from 'vitest';
-import { Tui } from '../../cli/tui/app.tsx';
-import { SCREENS } from '../../cli/tui/keys.ts';
-import type { App } from '../../src/app.ts';
-import { makeDatabase } from '../support/databases.ts';
+import { SCREENS } from '../../cli/tui/state.ts';
+import { describeOnBothDatabases, makeDatabase } from '../support/databases.ts';
 import { familyOf, openTestApp, storeFamilies } from '../support/test-app.ts';
+import { startTui } from '../support/tui.tsx';
 import { until } from '../support/until.ts';
 
-function start(app: App, screen = 0) {
-  const tui = render(
-    <Tui app={app} isColoured={false} quit={() => undefined} stop={async () => undefined} screen={screen} />,
-  );
-  const frame = (): string => tui.lastFrame() ?? '';
-  const shows = (text: string): Promise<void> =>
-    until(() => frame().includes(text), `the screen shows ${text}:\n${frame()}`);
-  return { press: (keys: string) => tui.stdin.write(keys), frame, shows, end: () => tui.unmount() };
-}
+describeOnBothDatabases('the screen', (makeUrl) => {
+  test('sessions are listed, and hostile text is text (Z1)', async () => {
+    const { app } = await openTestApp(await makeUrl());
+    await storeFamilies(app, [{ subject: 'alice', userAgent: 'evil\u001b[31m\nrow' }]);
+    const tui = startTui(app);
+    await tui.shows('alice');
+    expect(tui.frame()).toContain('evil\\u001b');
+    expect(tui.frame()).toContain('r revoke');
+  });
 
-test('sessions are listed, and hostile text is text', async () => {
-  const { app } = await openTestApp(await makeDatabase('sqlite'));
-  await storeFamilies(app, [{ subject: 'alice', userAgent: 'evil\u001b[31m\nrow' }]);
-  const tui = start(app);
-  await tui.shows('alice');
-  expect(tui.frame()).toContain('evil\\u001b');
-  expect(tui.frame()).toContain('r revoke');
-  tui.end();
-});
+  test('r asks; held r and Enter end nothing; y ends the session that was named', async () => {
+    const { app, clock } = await openTestApp(await makeUrl());
+    const [id] = await storeFamilies(app, [{ subject: 'alice' }]);
+    if (id === undefined) throw new Error('no family');
+    const tui = startTui(app);
+    await tui.shows('alice');
+    tui.press('rrr\r');
+    await tui.shows('End the session of alice? test');
+    expect(tui.frame()).toContain('reason: operator (e edits)    y: do it    other key: keep');
+    clock.advance(400);
+    tui.press('\r');
+    await tui.shows('kept');
+    expect((await familyOf(app, id)).revoked).toBeNull();
 
-test('r asks; Enter and r end nothing; y ends the session that was named', async () => {
-  const { app } = await openTestApp(await makeDatabase('sqlite'));
-  const [id] = await storeFamilies(app, [{ subject: 'alice' }]);
-  if (id === undefined) throw new Error('no family');
-  const tui = start(app);
-  await tui.shows('alice');
-  tui.press('rrr\r');
-  await tui.shows('y: end it');
-  // Whatever is pressed, sooner or later the question is answered with no.
-  await until(() => {
     tui.press('r');
-    return tui.frame().includes('kept');
-  }, 'the question is gone');
-  expect((await familyOf(app, id)).revoked).toBeNull();
-  await until(async () => {
-    if (!tui.frame().includes('y: end it')) tui.press('r');
-    else tui.press('y');
-    return (await familyOf(app, id)).revoked !== null;
-  }, 'y has ended it');
-  expect((await familyOf(app, id)).revoked).toMatchObject({ cause: 'admin', note: 'operator' });
-  tui.end();
+    await tui.shows('other key: keep');
+    clock.advance(400);
+    tui.press('y');
+    await tui.shows('Ended 1.');
+    expect((await familyOf(app, id)).revoked).toMatchObject({ cause: 'admin', note: 'operator' });
+    await tui.shows('admin');
+    tui.press('r');
+    await tui.shows('r (revoke): it has ended');
+  });
 });
 
 test('every screen has something to show, and the help names its keys', async () => {
   const { app } = await openTestApp(await makeDatabase('sqlite'));
   for (const [screen, name] of SCREENS.entries()) {
-    const tui = start(app, screen);
+    const tui = startTui(app, { screen });
     await tui.shows(`[${screen + 1} ${name}]`);
     await until(() => !tui.frame().includes(' reading\n'), `${name} is read`);
     tui.press('?');
-    await tui.shows('goes back; clears the filter');
-    tui.end();
+    await tui.shows('clears the filter, then goes back');
   }
 });
