@@ -1,24 +1,24 @@
 /** The listener of the metrics (contract §4): apart from the one for users, because what it shows is for operators alone. */
 import type { App } from '../app.ts';
-import { durationMs } from '../domain/time.ts';
+import { type DurationMs, durationMs } from '../domain/time.ts';
 import { describeError } from '../log.ts';
 import { METRICS_TYPE } from '../metrics.ts';
 import { showGauges } from '../operations/gauges.ts';
 import { type Answer, errorAnswer, NO_STORE, send } from './answer.ts';
 import { framingFault, requestReader } from './request.ts';
-import { listen } from './server.ts';
-
-export interface MetricsServer {
-  readonly port: number;
-  stop(): Promise<void>;
-}
+import { type HttpServer, listen } from './server.ts';
 
 /** No body is read here. */
 const BODY_LIMIT = 0;
 
-/** @throws Refusal address_in_use */
-export async function serveMetrics(app: App, address: { host: string; port: number }): Promise<MetricsServer> {
-  const http = await listen({ ...address, requestTimeout: app.config.server.requestTimeout, bodyLimit: BODY_LIMIT });
+/** Takes the address; who asks before there is an app waits. @throws Refusal address_in_use, configuration_invalid */
+export const listenForMetrics = (
+  { host, port }: { readonly host: string; readonly port: number },
+  requestTimeout: DurationMs,
+): Promise<HttpServer> => listen({ key: 'metrics.listen', host, port, requestTimeout, bodyLimit: BODY_LIMIT });
+
+/** From now on the metrics of this app are shown there. @returns ends that */
+export function serveMetrics(app: App, http: HttpServer): () => Promise<void> {
   const read = requestReader(app);
   showGauges(app);
   let inFlight = 0;
@@ -51,5 +51,5 @@ export async function serveMetrics(app: App, address: { host: string; port: numb
     },
     inFlight: () => inFlight,
   });
-  return { port: http.port, stop: () => http.stop(durationMs(0)) };
+  return () => http.stop(durationMs(0));
 }

@@ -34,6 +34,8 @@ export interface HttpServer {
 }
 
 export interface ListenOptions {
+  /** Where the address is configured. */
+  readonly key: 'listen' | 'metrics.listen';
   readonly host: string;
   readonly port: number;
   readonly requestTimeout: DurationMs;
@@ -101,16 +103,26 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   };
 }
 
-function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
+/** What to do about an address that cannot be had. */
+const REMEDIES = {
+  listen: {
+    inUse: (port: number) => `auth-server serve --port ${port + 1}, or find it`,
+    other: 'check listen.host and listen.port',
+  },
+  'metrics.listen': {
+    inUse: () => 'name another port in metrics.listen, or find it',
+    other: 'check metrics.listen',
+  },
+} as const;
+
+function bind(server: Server, { key, host, port }: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: Error & { code?: string }) => {
       const inUse = error.code === 'EADDRINUSE';
       const description = inUse
         ? `${host}:${port} is in use by another process.`
         : `Cannot listen on ${host}:${port} (${error.code ?? 'unknown'}).`;
-      const remedy = inUse
-        ? `auth-server serve --port ${port + 1}, or find it: ss -ltnp 'sport = :${port}'`
-        : 'check listen.host and listen.port';
+      const remedy = inUse ? `${REMEDIES[key].inUse(port)}: ss -ltnp 'sport = :${port}'` : REMEDIES[key].other;
       reject(new Refusal('address_in_use', description, { remedy, cause: error }));
     });
     server.listen({ host, port, backlog: 1_024 }, resolve);

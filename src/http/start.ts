@@ -1,14 +1,14 @@
 /** A whole running server: the listener, the app behind it, and the schedule that moves its keys on. */
 import { type App, closeApp, type OpenOptions, openApp } from '../app.ts';
 import type { Config } from '../config/config.ts';
-import { toRfc3339 } from '../domain/time.ts';
+import { durationMs, toRfc3339 } from '../domain/time.ts';
 import { describeError, type Log } from '../log.ts';
 import { keepIssuer } from '../operations/issuer.ts';
 import { moveKeysOn } from '../operations/keys.ts';
 import { keepReceivers } from '../operations/receivers.ts';
 import { reportOnWorker } from '../operations/worker-watch.ts';
 import { makeHandling } from './handle.ts';
-import { serveMetrics } from './metrics.ts';
+import { listenForMetrics, serveMetrics } from './metrics.ts';
 import { type HttpServer, listen } from './server.ts';
 
 export interface StartOptions extends Omit<OpenOptions, 'schema'> {
@@ -34,27 +34,36 @@ const WORKER_WATCH = 60_000;
 
 /** @throws Refusal address_in_use before anything is written; database_unusable, schema_behind, master_key_unusable */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
-  const { server, listen: address } = options.config;
-  const http = await listen({ ...address, requestTimeout: server.requestTimeout, bodyLimit: server.bodyLimit });
+  const { server, listen: address, metrics } = options.config;
+  const { requestTimeout, bodyLimit } = server;
+  const http = await listen({ key: 'listen', ...address, requestTimeout, bodyLimit });
+  let metricsHttp: HttpServer | undefined;
   try {
+    metricsHttp = metrics.listen === null ? undefined : await listenForMetrics(metrics.listen, requestTimeout);
     const config: Config =
       options.defaultIssuer === undefined
         ? options.config
         : { ...options.config, issuer: options.defaultIssuer(http.host, http.port) };
     const app = await openApp({ ...options, config, schema: 'create' });
     try {
-      return await serveWith(app, http, options.log);
+      return await serveWith(app, { http, metricsHttp, log: options.log });
     } catch (error) {
       await closeApp(app);
       throw error;
     }
   } catch (error) {
-    await http.stop(0 as never);
+    await Promise.all([http.stop(durationMs(0)), metricsHttp?.stop(durationMs(0))]);
     throw error;
   }
 }
 
-async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningServer> {
+interface Listening {
+  readonly http: HttpServer;
+  readonly metricsHttp: HttpServer | undefined;
+  readonly log: Log;
+}
+
+async function serveWith(app: App, { http, metricsHttp, log }: Listening): Promise<RunningServer> {
   await moveKeysOn(app);
   await app.keys.current();
   const replaced = await keepIssuer(app);
@@ -63,8 +72,7 @@ async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningS
       old: replaced,
       new: app.config.issuer,
     });
-  const { listen: metricsAddress } = app.config.metrics;
-  const metrics = metricsAddress === null ? undefined : await serveMetrics(app, metricsAddress);
+  const endMetrics = metricsHttp === undefined ? undefined : serveMetrics(app, metricsHttp);
   const receivers = await keepReceivers(app);
   const endKeys = repeat(
     KEY_SCHEDULE,
@@ -85,11 +93,11 @@ async function serveWith(app: App, http: HttpServer, log: Log): Promise<RunningS
     app,
     host: http.host,
     port: http.port,
-    metricsPort: metrics?.port ?? null,
+    metricsPort: metricsHttp?.port ?? null,
     async stop() {
       await http.stop(app.config.server.shutdownTimeout);
       // Last, so that the end of the last requests is still seen.
-      await metrics?.stop();
+      await endMetrics?.();
       await Promise.all([endKeys(), endWatch()]);
       await closeApp(app);
     },

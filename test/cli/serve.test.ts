@@ -62,6 +62,20 @@ test('a port in use is exit 5, and names a way out; nothing is made', async () =
   expect(readdirSync(cwd)).toEqual([]);
 });
 
+test('the port of the metrics in use is exit 5 as well, and nothing is made', async () => {
+  const first = await startServe({ cwd: workFolder() });
+  const { port } = new URL(first.url);
+  const cwd = workFolder();
+  const env = { AUTH_SERVER_METRICS_LISTEN: `127.0.0.1:${port}` };
+  const { code, stdout, stderr } = await runCli(['serve', '--port', '0'], { cwd, env });
+  expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
+  expect(stderr).toBe(
+    `error: 127.0.0.1:${port} is in use by another process.\n` +
+      `try:   name another port in metrics.listen, or find it: ss -ltnp 'sport = :${port}'\n`,
+  );
+  expect(readdirSync(cwd)).toEqual([]);
+});
+
 test('beyond loopback without https it does not start', async () => {
   const cwd = workFolder();
   const { code, stderr } = await runCli(['serve', '--host', '0.0.0.0', '--port', '0'], { cwd });
