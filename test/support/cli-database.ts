@@ -3,13 +3,17 @@
  * test wants. What prepares it is closed before the command runs.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
+import pg from 'pg';
 import { type App, closeApp, openApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { makeLog } from '../../src/log.ts';
 import { moveKeysOn } from '../../src/operations/keys.ts';
+import { migrateUp } from '../../src/store/migrate.ts';
 import { type CliResult, runCli, workFolder } from './cli.ts';
+import { type DatabaseKind, makeDatabase } from './databases.ts';
 import { type FakeClock, fakeClock } from './fake-clock.ts';
 
 export interface CliDatabase {
@@ -20,22 +24,40 @@ export interface CliDatabase {
   json<T>(args: readonly string[], stdin?: string): Promise<T>;
   /** Opens the database in this process, and closes it again. */
   inside<T>(work: (app: App, clock: FakeClock) => Promise<T>): Promise<T>;
-  /** Changes when any byte of the database does. */
+  /** Changes when any byte of the SQLite file does. */
   hash(): string;
+  /** All rows of all tables, as text: what a command that changes nothing leaves as it was. */
+  contents(): Promise<string>;
 }
 
-/** To be called in a test. @param settings configuration by path, for `inside` alone */
-export async function makeCliDatabase(settings: Readonly<Record<string, unknown>> = {}): Promise<CliDatabase> {
+/**
+ * To be called in a test.
+ * @param settings configuration by path, for `inside` alone
+ * @param kind of the database; a Postgres is named by a configuration file in the folder
+ */
+export async function makeCliDatabase(
+  settings: Readonly<Record<string, unknown>> = {},
+  kind: DatabaseKind = 'sqlite',
+): Promise<CliDatabase> {
   const folder = workFolder();
+  const url = kind === 'sqlite' ? `sqlite:${folder}/auth.db` : await makeDatabase('postgres');
+  if (kind === 'postgres') {
+    writeFileSync(path.join(folder, 'auth.config.json'), JSON.stringify({ database: { url } }), { mode: 0o600 });
+  }
   const run = (args: readonly string[], stdin: string | Uint8Array = ''): Promise<CliResult> =>
     runCli(args, { cwd: folder, stdin });
 
   async function inside<T>(work: (app: App, clock: FakeClock) => Promise<T>): Promise<T> {
-    const flags = { 'database.url': `sqlite:${folder}/auth.db`, masterKey: { file: `${folder}/auth-server.key` } };
+    const flags = { 'database.url': url, masterKey: { file: `${folder}/auth-server.key` } };
     const { config } = loadConfig({ flags: { ...flags, ...settings }, env: {}, cwd: folder });
     // The commands go by the real time, so what they look at has to be of today.
     const clock = fakeClock(Date.now());
     const log = makeLog({ level: 'warn', format: 'json', now: clock.now, write: (line) => process.stderr.write(line) });
+    if (kind === 'postgres') {
+      const behind = await openApp({ config, log, schema: 'any', clock });
+      await migrateUp(behind.store);
+      await closeApp(behind);
+    }
     const app = await openApp({ config, log, schema: 'create', clock });
     try {
       await moveKeysOn(app);
@@ -61,5 +83,36 @@ export async function makeCliDatabase(settings: Readonly<Record<string, unknown>
       createHash('sha256')
         .update(readFileSync(path.join(folder, 'auth.db')))
         .digest('hex'),
+    contents: () => (kind === 'sqlite' ? sqliteRows(path.join(folder, 'auth.db')) : postgresRows(url)),
   };
+}
+
+type Table = readonly [name: string, rows: readonly unknown[]];
+
+/** In an order that depends on nothing but the rows. */
+const textOf = (tables: readonly Table[]): string =>
+  JSON.stringify(
+    tables.map(([name, rows]) => [name, rows.map((row) => JSON.stringify(row)).toSorted()]).toSorted(),
+    null,
+    1,
+  );
+
+async function sqliteRows(file: string): Promise<string> {
+  const db = new BetterSqlite3(file, { readonly: true });
+  const names = db.prepare<[], { name: string }>("select name from sqlite_master where type = 'table'").all();
+  const tables = names.map(({ name }): Table => [name, db.prepare(`select * from "${name}"`).all()]);
+  db.close();
+  return textOf(tables);
+}
+
+async function postgresRows(url: string): Promise<string> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows: names } = await client.query<{ name: string }>(
+    "select tablename as name from pg_tables where schemaname = 'public'",
+  );
+  const tables: Table[] = [];
+  for (const { name } of names) tables.push([name, (await client.query(`select * from "${name}"`)).rows]);
+  await client.end();
+  return textOf(tables);
 }
