@@ -63,6 +63,26 @@ export async function makeKey(alg: SigningAlgorithm | 'HS256'): Promise<NewKey> 
 export const importPublicJwk = (jwk: Readonly<Record<string, unknown>>): KeyObject =>
   createPublicKey({ key: jwk as webcrypto.JsonWebKey, format: 'jwk' });
 
+/** What a key must be for its algorithm (RFC 7518 §3.3, §3.4; RFC 8037 §3.1). */
+const FITS: Readonly<Record<SigningAlgorithm, (key: KeyObject) => boolean>> = {
+  ES256: ({ asymmetricKeyDetails }) => asymmetricKeyDetails?.namedCurve === 'prime256v1',
+  EdDSA: ({ asymmetricKeyType }) => asymmetricKeyType === 'ed25519',
+  RS256: ({ asymmetricKeyType, asymmetricKeyDetails }) =>
+    asymmetricKeyType === 'rsa' && (asymmetricKeyDetails?.modulusLength ?? 0) >= 2_048,
+};
+
+/**
+ * The public key of an access key as it was stored. Its `kid` is its thumbprint, so another key in its place is found.
+ * @throws unless it is the key of this `kid`, and one for this algorithm
+ */
+export function importStoredJwk(jwk: Readonly<Record<string, unknown>>, kid: KeyId, alg: SigningAlgorithm): KeyObject {
+  const key = importPublicJwk(jwk);
+  if (thumbprint(jwk) !== kid || !Object.hasOwn(FITS, alg) || !FITS[alg](key)) {
+    throw new Error(`the stored key ${kid} is not what it was`);
+  }
+  return key;
+}
+
 /** @throws when the text is not a private JWK */
 export const importPrivateKey = (material: string): KeyObject =>
   createPrivateKey({ key: JSON.parse(material) as webcrypto.JsonWebKey, format: 'jwk' });

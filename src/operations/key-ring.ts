@@ -3,7 +3,7 @@
 import type { App } from '../app.ts';
 import { ACCESS_TOKEN_TYPE } from '../crypto/access-token.ts';
 import { encodeHeader } from '../crypto/jws.ts';
-import { importHmacSecret, importPrivateKey, importPublicJwk } from '../crypto/key-pair.ts';
+import { importHmacSecret, importPrivateKey, importStoredJwk } from '../crypto/key-pair.ts';
 import {
   type AccessKey,
   type ActiveAccessKey,
@@ -115,6 +115,7 @@ function openAccess(row: StoredKey, opening: Opening, opened: Opened): void {
 
 /** @throws when the row was changed */
 function openRefresh(row: StoredKey, opening: Opening, opened: Opened): void {
+  if (row.alg !== 'HS256') throw new Error(`the key ${row.kid} is of the other ring`);
   const key = refreshKeyOf(row, openMaterial(row, opening, importHmacSecret));
   opened.byId.set(row.kid, key.secret);
   opened.refresh.push(key);
@@ -154,7 +155,7 @@ function openAccessKey(row: StoredKey): AccessKey {
     kid: row.kid,
     alg,
     state: row.state,
-    publicKey: importPublicJwk(publicJwk),
+    publicKey: importStoredJwk(publicJwk, row.kid, alg),
     publicJwk,
     header: encodeHeader(alg, row.kid, ACCESS_TOKEN_TYPE),
   };
