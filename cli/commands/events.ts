@@ -121,9 +121,10 @@ function defineTail(command: Command): void {
 }
 
 async function tail(app: App, out: Out, { type }: EventFlags): Promise<never> {
-  const { followEvents, listNewestEvents } = await import('../../src/operations/events.ts');
-  const next = await followEvents(app, type);
-  await show(app, out, await listNewestEvents(app, { type, limit: TAIL.first }));
+  const { endOfEvents, followEvents, listNewestEvents } = await import('../../src/operations/events.ts');
+  const upTo = await endOfEvents(app);
+  await show(app, out, await listNewestEvents(app, { type, limit: TAIL.first, upTo }));
+  const next = followEvents(app, type, upTo);
   for (;;) {
     await delay(TAIL.every);
     await show(app, out, await patiently(out, next));

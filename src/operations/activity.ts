@@ -8,7 +8,7 @@ import { countFamilies } from '../store/family-search.ts';
 import { countRotations, walBytes } from '../store/health.ts';
 import { schemaStatus } from '../store/migrate.ts';
 import { listReceivers } from '../store/receivers.ts';
-import { followEvents } from './events.ts';
+import { endOfEvents, followEvents } from './events.ts';
 import { receiversOf } from './receivers.ts';
 
 export interface Activity {
@@ -22,9 +22,10 @@ const BEFORE = 10_000;
 
 /** At its first call the events of the last hour, then each time what has come since. */
 export async function watchActivity(app: App): Promise<() => Promise<Activity>> {
-  const hour = await app.store.read((db) => listEventTimes(db, after(app.clock.now(), -HOUR), BEFORE));
-  const newest = Math.max(0, ...hour.map(({ number }) => number));
-  const follow = await followEvents(app, undefined, newest === 0 ? undefined : newest);
+  const upTo = await endOfEvents(app);
+  const since = after(app.clock.now(), -HOUR);
+  const hour = (await app.store.read((db) => listEventTimes(db, since, BEFORE))).filter(({ number }) => number <= upTo);
+  const follow = followEvents(app, undefined, upTo);
   let waiting: Activity['events'] = hour.map(({ type, timestamp }) => ({ type, at: timestamp }));
   return async () => {
     const fresh = await follow();
@@ -46,7 +47,7 @@ export interface Figures {
   readonly wal: number | null;
 }
 
-/** Counts every session: 50 ms for a million. @throws Refusal temporarily_unavailable */
+/** Counts every session, which reads an index from end to end. @throws Refusal temporarily_unavailable */
 export async function readFigures({ store }: App): Promise<Figures> {
   const { current, latest, pending } = await schemaStatus(store);
   return {

@@ -2,15 +2,9 @@
 import type { App } from '../app.ts';
 import { type EventId, isUuidv7 } from '../domain/ids.ts';
 import type { SecurityEventType } from '../domain/security-event.ts';
-import { SECOND } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
-import {
-  findEventNumber,
-  latestEventNumber,
-  listEvents,
-  listLatestEvents,
-  type RecordedEvent,
-} from '../store/events.ts';
+import { type EventFilter, findEventNumber, listEvents, listLatestEvents } from '../store/events.ts';
+import { settledEventNumber } from '../store/settled-events.ts';
 import { type EventView, eventView } from './views.ts';
 
 /** Events on one page. */
@@ -45,12 +39,20 @@ async function numberOf(app: App, after: string): Promise<number> {
   return number;
 }
 
-/** Oldest first. @throws Refusal invalid_request */
-export async function listEventPage(app: App, request: EventListRequest): Promise<EventPage> {
-  const limit = Math.max(1, Math.min(request.limit, EVENT_PAGE.max));
-  const after = request.after === undefined ? 0 : await numberOf(app, request.after);
-  const filter = { after, limit: limit + 1, ...(request.type === undefined ? {} : { type: request.type }) };
-  const found = await app.store.read((db) => listEvents(db, filter));
+const ofType = (type: SecurityEventType | undefined): Pick<EventFilter, 'type'> => (type === undefined ? {} : { type });
+
+/**
+ * Oldest first. What is shown has a lower number than whatever comes later, so whoever goes on after it skips nothing.
+ * @throws Refusal invalid_request
+ */
+export async function listEventPage(
+  app: App,
+  { after: place, type, limit: wanted }: EventListRequest,
+): Promise<EventPage> {
+  const limit = Math.max(1, Math.min(wanted, EVENT_PAGE.max));
+  const after = place === undefined ? 0 : await numberOf(app, place);
+  const upTo = await app.store.read(settledEventNumber);
+  const found = await app.store.read((db) => listEvents(db, { after, upTo, limit: limit + 1, ...ofType(type) }));
   const page = found.slice(0, limit);
   return {
     events: page.map(eventView),
@@ -58,56 +60,36 @@ export async function listEventPage(app: App, request: EventListRequest): Promis
   };
 }
 
-/** The newest ones, oldest of them first: what a person who opens a log wants to see. */
+/** The newest ones, oldest of them first: what a person who opens a log wants to see. @param upTo none with a higher number */
 export async function listNewestEvents(
   app: App,
-  request: { readonly type?: SecurityEventType | undefined; readonly limit: number },
+  request: { readonly type?: SecurityEventType | undefined; readonly limit: number; readonly upTo?: number },
 ) {
-  const found = await app.store.read((db) =>
-    listLatestEvents(db, request.type, Math.min(request.limit, EVENT_PAGE.max)),
-  );
+  const limit = Math.min(request.limit, EVENT_PAGE.max);
+  const bound = request.upTo === undefined ? {} : { upTo: request.upTo };
+  const found = await app.store.read((db) => listLatestEvents(db, { limit, ...bound, ...ofType(request.type) }));
   return found.map(eventView);
 }
 
 /** Looks for new events, each time it is called. */
 export type FollowEvents = () => Promise<readonly EventView[]>;
 
-/**
- * On Postgres an event may be committed after one with a higher number. Whoever reads in order of numbers would skip it, so
- * numbers as young as the longest transaction are read again, and what was shown before is left out.
- */
-const UNSETTLED = 15 * SECOND;
+/** How far the log can be read now without skipping what is not committed yet: where to follow from. */
+export const endOfEvents = (app: App): Promise<number> => app.store.read(settledEventNumber);
 
-/** From now on. @param type only events of this type. @param from the number of the last event seen, instead of now */
-export async function followEvents(
-  app: App,
-  type: SecurityEventType | undefined,
-  from?: number,
-): Promise<FollowEvents> {
-  let floor = from ?? (await app.store.read(latestEventNumber));
-  const shown = new Set<number>();
-
-  async function readFrom(start: number): Promise<readonly RecordedEvent[]> {
-    const read: RecordedEvent[] = [];
-    for (let after = start; ; ) {
-      const filter = { after, limit: EVENT_PAGE.max, ...(type === undefined ? {} : { type }) };
-      const page = await app.store.read((db) => listEvents(db, filter));
-      read.push(...page);
-      const last = page.at(-1);
-      if (last === undefined || page.length < EVENT_PAGE.max) return read;
-      after = last.number;
-    }
-  }
-
+/** In order, each once. @param type only events of this type. @param from the number of the last event seen */
+export function followEvents(app: App, type: SecurityEventType | undefined, from: number): FollowEvents {
+  let seen = from;
   return async () => {
-    const read = await readFrom(floor);
-    const fresh = read.filter((event) => !shown.has(event.number));
-    const settled = app.clock.now() - UNSETTLED;
-    for (const { number, timestamp } of read) {
-      shown.add(number);
-      if (timestamp < settled) floor = Math.max(floor, number);
+    const upTo = await endOfEvents(app);
+    const fresh: EventView[] = [];
+    while (seen < upTo) {
+      const page = await app.store.read((db) =>
+        listEvents(db, { after: seen, upTo, limit: EVENT_PAGE.max, ...ofType(type) }),
+      );
+      fresh.push(...page.map(eventView));
+      seen = page.length < EVENT_PAGE.max ? upTo : (page.at(-1)?.number ?? upTo);
     }
-    for (const number of shown) if (number <= floor) shown.delete(number);
-    return fresh.map(eventView);
+    return fresh;
   };
 }

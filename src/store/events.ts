@@ -7,6 +7,7 @@ import { type EventId, type FamilyId, type Subject, uuidv7 } from '../domain/ids
 import type { SecurityEvent, SecurityEventType } from '../domain/security-event.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { EventRow } from './schema.ts';
+import { announcement } from './settled-events.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
 export interface RecordedEvent {
@@ -26,45 +27,79 @@ interface NewEvent {
   data: string;
 }
 
-/** On Postgres the event and its place in the outbox are one statement, one round trip. */
-const insert = prepared<NewEvent>((sql, slot, dialect) => {
-  const values = {
-    id: slot.id,
-    type: slot.type,
-    family_id: slot.family_id,
-    subject: slot.subject,
-    timestamp: slot.timestamp,
-    data: slot.data,
-  };
-  if (dialect === 'sqlite') return sql.insertInto('events').values(values);
-  return sql
-    .with('recorded', (db) => db.insertInto('events').values(values).returning('number'))
-    .insertInto('outbox')
-    .columns(['event_number'])
-    .expression((db) => db.selectFrom('recorded').select('recorded.number'));
+const COLUMNS = ['id', 'type', 'family_id', 'subject', 'timestamp', 'data'] as const;
+
+const rowOf = ({ id, type, family_id, subject, timestamp, data }: NewEvent) => ({
+  id,
+  type,
+  family_id,
+  subject,
+  timestamp,
+  data,
 });
+
+const insertSqlite = prepared<NewEvent>((db, slot) => db.insertInto('events').values(rowOf(slot)));
 
 const queueLast = prepared<object>((db) =>
   db.insertInto('outbox').values({ event_number: sql<number>`last_insert_rowid()` }),
 );
 
+/** On Postgres the event and its place in the outbox are one statement, one round trip. */
+const insertPostgres = prepared<NewEvent>((db, slot) =>
+  db
+    .with('recorded', (cte) => cte.insertInto('events').values(rowOf(slot)).returning('number'))
+    .insertInto('outbox')
+    .columns(['event_number'])
+    .expression((eb) => eb.selectFrom('recorded').select('recorded.number')),
+);
+
+/** The same for the first event of a transaction: what has to be told before its number is taken is in front. */
+const insertFirst = prepared<NewEvent>((db, slot) =>
+  db
+    .with(
+      (cte) => cte('announced').materialized(),
+      (cte) => cte.selectNoFrom(announcement.as('by')),
+    )
+    .with('recorded', (cte) =>
+      cte
+        .insertInto('events')
+        .columns(COLUMNS)
+        .expression(cte.selectFrom('announced').select((eb) => COLUMNS.map((name) => eb.val(slot[name]).as(name))))
+        .returning('number'),
+    )
+    .insertInto('outbox')
+    .columns(['event_number'])
+    .expression((eb) => eb.selectFrom('recorded').select('recorded.number')),
+);
+
+/** Transactions that have told that they take numbers. */
+const announced = new WeakSet<Tx>();
+
 export async function recordEvent(tx: Tx, event: SecurityEvent): Promise<void> {
   const { data } = event;
-  await insert(tx, {
+  const row: NewEvent = {
     id: tx.newId() as EventId,
     type: event.type,
     family_id: 'sid' in data ? data.sid : null,
     subject: 'subject' in data ? data.subject : null,
     timestamp: tx.now,
     data: JSON.stringify(data),
-  });
-  if (tx.dialect === 'sqlite') await queueLast(tx, {});
+  };
+  if (tx.dialect === 'sqlite') {
+    await insertSqlite(tx, row);
+    await queueLast(tx, {});
+    return;
+  }
+  await (announced.has(tx) ? insertPostgres : insertFirst)(tx, row);
+  announced.add(tx);
 }
 
 export interface EventFilter {
   readonly type?: SecurityEventType;
   /** The number of the last event seen. */
   readonly after?: number;
+  /** The number of the last event wanted. */
+  readonly upTo?: number;
   readonly familyId?: FamilyId;
   readonly limit: number;
 }
@@ -81,18 +116,19 @@ export const eventOf = (row: Selectable<EventRow>): RecordedEvent => ({
 export async function listEvents(db: Reader, filter: EventFilter): Promise<RecordedEvent[]> {
   let query = db.sql.selectFrom('events').selectAll().orderBy('number').limit(filter.limit);
   if (filter.after !== undefined) query = query.where('number', '>', filter.after);
+  if (filter.upTo !== undefined) query = query.where('number', '<=', filter.upTo);
   if (filter.type !== undefined) query = query.where('type', '=', filter.type);
   if (filter.familyId !== undefined) query = query.where('family_id', '=', filter.familyId);
   return (await query.execute()).map(eventOf);
 }
 
-/** The newest `limit` events, the oldest of them first. */
+/** The newest `limit` of these events, the oldest of them first. */
 export async function listLatestEvents(
   db: Reader,
-  type: SecurityEventType | undefined,
-  limit: number,
+  { type, upTo, limit }: Pick<EventFilter, 'type' | 'upTo' | 'limit'>,
 ): Promise<RecordedEvent[]> {
   let query = db.sql.selectFrom('events').selectAll().orderBy('number', 'desc').limit(limit);
+  if (upTo !== undefined) query = query.where('number', '<=', upTo);
   if (type !== undefined) query = query.where('type', '=', type);
   return (await query.execute()).map(eventOf).reverse();
 }
@@ -111,12 +147,6 @@ export async function listEventTimes(
     .orderBy('id', 'desc')
     .limit(limit)
     .execute();
-}
-
-/** The number of the newest event; 0 when there is none. */
-export async function latestEventNumber(db: Reader): Promise<number> {
-  const row = await db.sql.selectFrom('events').select('number').orderBy('number', 'desc').limit(1).executeTakeFirst();
-  return row?.number ?? 0;
 }
 
 export async function findEventNumber(db: Reader, id: EventId): Promise<number | undefined> {
