@@ -37,14 +37,15 @@ function prettyLine(now: EpochMs, level: LogLevel, message: string, fields: LogF
   const values = Object.entries(fields)
     .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => `${name}=${printable(cut(String(value)))}`);
-  return `${toRfc3339(now).slice(11, 19)} ${mark}${[message, ...values].join(' ')}\n`;
+  return `${toRfc3339(now).slice(11, 19)} ${mark}${[printable(message), ...values].join(' ')}\n`;
 }
 
 function jsonLine(now: EpochMs, level: LogLevel, message: string, fields: LogFields): string {
   const values = Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? cut(value) : value]),
   );
-  return `${JSON.stringify({ time: toRfc3339(now), level, message, ...values })}\n`;
+  // JSON escapes no C1 and no bidi control, and logs are looked at in terminals; `\u009b` means the same to who parses it.
+  return `${printable(JSON.stringify({ time: toRfc3339(now), level, message, ...values }))}\n`;
 }
 
 export function makeLog(options: LogOptions): Log {
