@@ -20,8 +20,8 @@ import {
 } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
 import type { Tx } from '../store/store.ts';
-import { countRevocable, type Revocation, revokeFamilies } from '../store/token-families.ts';
-import { revokeAll } from './revoke.ts';
+import { countRevocable, type Revocation } from '../store/token-families.ts';
+import { revokeAll, revokeInBatches } from './revoke-batches.ts';
 
 const limits = {
   leeway: 5 * MINUTE,
@@ -31,8 +31,6 @@ const limits = {
   /** A user with more sessions than this at one client is a machine. */
   maxSessions: 1_000,
   audiences: 32,
-  /** Families in one transaction. */
-  batch: 500,
 } as const;
 
 const AUDIENCE = /^[\x21-\x7e]{1,255}$/;
@@ -202,14 +200,8 @@ export async function removeClient(
   const { id } = await previewClientRemoval(app, request.id);
   const which = { client: id } as const;
   const revocation: Revocation = { cause: 'client_removed' };
-  let revoked = 0;
-  for (let ended: number = limits.batch; ended === limits.batch; ) {
-    ended = await app.store.write(async (tx) => (await revokeFamilies(tx, which, revocation, limits.batch)).length);
-    revoked += ended;
-    request.onProgress?.(revoked);
-  }
-  const before = revoked;
-  revoked = await app.store.write(async (tx) => {
+  const before = await revokeInBatches(app, which, revocation, { onProgress: request.onProgress });
+  const revoked = await app.store.write(async (tx) => {
     await lockedClient(tx, id);
     await deleteClient(tx, id);
     const count = before + (await revokeAll(tx, which, revocation));

@@ -6,10 +6,8 @@ import type { App } from '../app.ts';
 import { recordEvent } from '../store/events.ts';
 import { startFeedEpoch } from '../store/revocations.ts';
 import type { Tx } from '../store/store.ts';
-import { countRevocable, type Revocation, revokeFamilies } from '../store/token-families.ts';
-
-/** Families in one transaction: some 20 ms of the write lock on SQLite. */
-const BATCH = 500;
+import { countRevocable, type Revocation } from '../store/token-families.ts';
+import { revokeInBatches } from './revoke-batches.ts';
 
 export interface EndAll {
   readonly revocation: Revocation;
@@ -29,20 +27,13 @@ export const countLive = (app: App): Promise<number> =>
  */
 export async function endAll(app: App, { revocation, onProgress, finish }: EndAll): Promise<number> {
   await app.store.write(startFeedEpoch);
-  for (let ended = 0; ; ) {
-    const before = ended;
-    const batch = await app.store.write(async (tx) => {
-      const { length } = await revokeFamilies(tx, { all: true }, revocation, BATCH);
-      if (length < BATCH) {
-        await recordWhole(tx, revocation, before + length);
-        await finish?.(tx);
-      }
-      return length;
-    });
-    ended += batch;
-    onProgress?.(ended);
-    if (batch < BATCH) return ended;
-  }
+  return revokeInBatches(app, { all: true }, revocation, {
+    onProgress,
+    finish: async (tx, ended) => {
+      await recordWhole(tx, revocation, ended);
+      await finish?.(tx);
+    },
+  });
 }
 
 /** Each family has its own event; this one tells that it was all of them. */

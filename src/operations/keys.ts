@@ -21,8 +21,8 @@ import { listClients } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
 import { deleteKey, insertKey, listKeys, lockKeyRings, moveKey, type StoredKey } from '../store/signing-keys.ts';
 import type { Reader, Tx } from '../store/store.ts';
-import { revokeFamilies } from '../store/token-families.ts';
 import { masterKeyInForce } from './master-key.ts';
+import { revokeAll } from './revoke-batches.ts';
 
 type Decide = (keys: readonly SigningKey[], now: Tx['now'], policy: KeyPolicy) => readonly KeyChange[];
 
@@ -195,9 +195,7 @@ export async function declareKeyCompromised(app: App, ring: KeyRingName, kid?: K
       revoked = 0;
       if (ring !== 'refresh' || target === undefined) return;
       // In the same transaction as the key: afterwards no token of it can be told from a forged one.
-      for (let batch = -1; batch !== 0; revoked += batch) {
-        batch = (await revokeFamilies(tx, { kid: target }, { cause: 'key_compromised' })).length;
-      }
+      revoked = await revokeAll(tx, { kid: target }, { cause: 'key_compromised' });
     },
   );
   return { changes, revoked };

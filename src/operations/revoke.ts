@@ -1,6 +1,6 @@
 /**
- * Ending families on an administrator's word: one, or all of a subject, a client, an address, everybody. In batches, each
- * its own transaction, so that no number of sessions holds up the servers that share the database.
+ * Ending families on an administrator's word: one, or all of a subject, a client, an address, everybody. What it would end
+ * can be seen before.
  */
 import type { App } from '../app.ts';
 import type { ClientId, FamilyId, Subject } from '../domain/ids.ts';
@@ -10,19 +10,12 @@ import { type EpochMs, toRfc3339 } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { recordEvent } from '../store/events.ts';
 import type { Tx } from '../store/store.ts';
-import {
-  countRevocable,
-  type FamilySelector,
-  type Revocation,
-  revokeFamilies,
-  sampleRevocable,
-} from '../store/token-families.ts';
+import { countRevocable, type FamilySelector, type Revocation, sampleRevocable } from '../store/token-families.ts';
 import { idleTimeouts } from './policy.ts';
+import { revokeInBatches } from './revoke-batches.ts';
 import { type FamilyView, familyView } from './views.ts';
 
 const limits = {
-  /** Families in one transaction: some 20 ms of the write lock on SQLite. */
-  batch: 500,
   /** Families that a dry run shows. */
   sample: 10,
   /** Characters of what an administrator says about it. */
@@ -81,18 +74,11 @@ export async function revoke(app: App, request: RevocationRequest): Promise<{ re
   checkReason(request.reason);
   const which = selectorOf(request);
   const revocation: Revocation = { cause: 'admin', note: request.reason };
-  for (let revoked = 0; ; ) {
-    const before = revoked;
-    const ended = await app.store.write(async (tx) => {
-      const batch = await revokeFamilies(tx, which, revocation, limits.batch);
-      // The last batch, and so the commit that makes the whole true.
-      if (batch.length < limits.batch) await recordBulk(tx, request, before + batch.length);
-      return batch.length;
-    });
-    revoked += ended;
-    request.onProgress?.(revoked);
-    if (ended < limits.batch) return { revoked };
-  }
+  const revoked = await revokeInBatches(app, which, revocation, {
+    onProgress: request.onProgress,
+    finish: (tx, count) => recordBulk(tx, request, count),
+  });
+  return { revoked };
 }
 
 /** One family has its own event; of many there is one more that says how they were chosen. */
@@ -117,13 +103,4 @@ function describeSelector(which: RevocationRequest['which']): {
   if ('subject' in which) return { selector: 'subject', value: which.subject };
   if ('client' in which) return { selector: 'client', value: which.client };
   return 'ip' in which ? { selector: 'ip', value: which.ip } : { selector: 'all', value: null };
-}
-
-/** All of them within the caller's transaction, for a change that must not leave one behind. @returns how many it ended */
-export async function revokeAll(tx: Tx, which: FamilySelector, revocation: Revocation): Promise<number> {
-  for (let revoked = 0; ; ) {
-    const ended = (await revokeFamilies(tx, which, revocation, limits.batch)).length;
-    revoked += ended;
-    if (ended < limits.batch) return revoked;
-  }
 }

@@ -23,7 +23,7 @@ import {
   setUserDisabled,
   type User,
 } from '../store/users.ts';
-import { revokeAll } from './revoke.ts';
+import { revokeAll } from './revoke-batches.ts';
 import { shortEnds } from './short-id.ts';
 
 /** Characters of a name, of a new password at least, bytes of a password at most (contract §3), users of one page. */

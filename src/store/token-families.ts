@@ -91,9 +91,9 @@ export async function insertFamily(tx: Tx, family: TokenFamily): Promise<void> {
     created_at: family.createdAt,
     last_refreshed_at: family.lastRefreshedAt,
     ends_at: family.endsAt,
-    revoked_at: null,
-    revoke_reason: null,
-    revoke_note: null,
+    revoked_at: family.revoked?.at ?? null,
+    revoke_reason: family.revoked?.cause ?? null,
+    revoke_note: family.revoked?.note ?? null,
     device: family.device,
     user_agent: family.origin.userAgent,
     ip: family.origin.ip,
@@ -215,16 +215,27 @@ export interface Revocation {
   readonly note?: string | undefined;
 }
 
-/** Ends at most `limit` of the families, with their feed entries and events. @returns those that this call ended; fewer than `limit`: none is left */
+export interface RevocationBatch {
+  /** Families at most, 500 unless told. */
+  readonly limit?: number;
+  /** Only families after this one: in the order of their ids, which is that of their logins. */
+  readonly after?: FamilyId | undefined;
+}
+
+/**
+ * Ends at most `limit` of the families, the oldest of them, with their feed entries and events.
+ * @returns those that this call ended, the oldest first; fewer than `limit`: none is left (after `after`)
+ */
 export async function revokeFamilies(
   tx: Tx,
   which: FamilySelector,
   { cause, note }: Revocation,
-  limit = 500,
+  { limit = 500, after }: RevocationBatch = {},
 ): Promise<readonly TokenFamily[]> {
   // Locked in one order, and waited for: otherwise two revocations at once would choose the same families, and the second
   // would answer "none left" while the first has not committed.
-  const candidates = revocable(tx, which, tx.now).select('id').orderBy('id').limit(limit);
+  let candidates = revocable(tx, which, tx.now).select('id').orderBy('id').limit(limit);
+  if (after !== undefined) candidates = candidates.where('id', '>', after);
   const chosen = await (tx.dialect === 'postgres' ? candidates.forUpdate() : candidates).execute();
   if (chosen.length === 0) return [];
   const rows = await tx.sql
@@ -238,7 +249,7 @@ export async function revokeFamilies(
     .where('revoked_at', 'is', null)
     .returningAll()
     .execute();
-  const ended = rows.map(familyOf);
+  const ended = rows.map(familyOf).toSorted((one, other) => (one.id < other.id ? -1 : 1));
   for (const family of ended) {
     tx.feed.push({ familyId: family.id, cause });
     await recordEvent(tx, familyRevoked(family, cause, note));
