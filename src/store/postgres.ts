@@ -195,10 +195,11 @@ export async function openPostgres(url: string, options: StoreOptions): Promise<
     return translate(error);
   }
 
-  async function write<T>(change: (tx: Tx) => Promise<T>): Promise<T> {
+  /** What Postgres asks to repeat has changed nothing, be it a transaction or the one statement of many rotations. */
+  async function repeated<T>(attempt: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await transact(lend, change, options);
+        return await attempt();
       } catch (error) {
         if (tries < limits.attempts && REPEATABLE.test(sqlState(error) ?? '')) continue;
         throw told(error);
@@ -210,11 +211,8 @@ export async function openPostgres(url: string, options: StoreOptions): Promise<
   return {
     dialect: 'postgres',
     label,
-    read: (ask) =>
-      query(lend, ask).catch((error: unknown) => {
-        throw told(error);
-      }),
-    write,
+    read: (ask) => repeated(() => query(lend, ask)),
+    write: (change) => repeated(() => transact(lend, change, options)),
     close: () => pool.end(),
   };
 }
@@ -243,13 +241,14 @@ function makePool(url: string, options: StoreOptions): pg.Pool {
 }
 
 async function firstContact(pool: pg.Pool, label: string, patience: number): Promise<void> {
-  for (let waited = 0; ; waited += limits.connectRetry) {
+  const end = performance.now() + patience;
+  for (;;) {
     try {
       (await pool.connect()).release();
       return;
     } catch (error) {
       const state = sqlState(error) ?? codeOf(error);
-      if (waited < patience && !MISCONFIGURED.test(state)) {
+      if (performance.now() < end && !MISCONFIGURED.test(state)) {
         await delay(limits.connectRetry);
         continue;
       }

@@ -189,11 +189,12 @@ export async function readSqlite<T>(
 
 /** Repeats from a timer what found the database locked by another process. */
 async function whileBusy<T>(attempt: () => T | Promise<T>): Promise<T> {
-  for (let waited = 0; ; waited += limits.lockRetry) {
+  const end = performance.now() + limits.lockWait;
+  for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (!isBusy(error) || waited >= limits.lockWait) throw error;
+      if (!isBusy(error) || performance.now() >= end) throw error;
       await delay(limits.lockRetry);
     }
   }

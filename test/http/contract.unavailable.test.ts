@@ -84,18 +84,61 @@ test('a Postgres that is away is 503 on every path, never a refusal and never an
 
 test('a chain of slow statements ends with 503 at server.requestTimeout, and the repeated request finds what it did (I37 N6)', async () => {
   const url = new URL(await makeDatabase('postgres'));
+  const quick = await startTestServer({ url: url.href });
+  const pair = await quick.login();
+  const next = await quick.refresh(pair, { key: 'k' });
   const proxy = await openTcpProxy(Number(url.port));
   url.port = String(proxy.port);
-  const server = await startTestServer({ url: url.href, config: { 'server.requestTimeout': '2s' } });
-  const pair = await server.login();
-  const next = await server.refresh(pair, { key: 'k' });
+  const config = { 'server.requestTimeout': '2s' };
+  const server = await startTestServer({ url: url.href, config, beside: quick });
   // No statement is slow enough for a time-out of its own, and a reuse has half a dozen of them.
   proxy.delay(700);
   const began = performance.now();
   unavailable(await server.tryRefresh(pair));
   expect(performance.now() - began).toBeLessThan(3_000);
   proxy.delay(0);
-  await until(async () => (await server.family(pair.session_id)).revoked !== null, 'the change is done all the same');
-  expectInvalidGrant(await server.tryRefresh(pair), 'revoked');
-  expect(await server.verify(next.access_token)).toEqual({ active: false, reason: 'revoked' });
+  await until(async () => (await quick.family(pair.session_id)).revoked !== null, 'the change is done all the same');
+  expectInvalidGrant(await quick.tryRefresh(pair), 'revoked');
+  expect(await quick.verify(next.access_token)).toEqual({ active: false, reason: 'revoked' });
+});
+
+/** Every change of a family is the victim of a deadlock, so many times. @returns how many there were */
+async function stumbling(url: string, times: number): Promise<{ count(): Promise<number>; end(): Promise<void> }> {
+  const admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  // A sequence keeps its number when the transaction is undone.
+  await admin.query(`
+    create sequence stumbles;
+    create function stumble() returns trigger language plpgsql as $$ begin
+      if nextval('stumbles') <= ${times} then raise exception 'stumbled' using errcode = '40P01'; end if;
+      return new;
+    end $$;
+    create trigger stumble before update on token_families for each row execute function stumble()`);
+  return {
+    async count() {
+      const { rows } = await admin.query<{ last_value: string }>('select last_value from stumbles');
+      return Number(rows[0]?.last_value);
+    },
+    async end() {
+      await admin.query('drop trigger stumble on token_families; drop function stumble; drop sequence stumbles');
+      await admin.end();
+    },
+  };
+}
+
+test.each([
+  ['a rotation', (server: TestServer, pair: Pair) => server.tryRefresh(pair, { key: 'k' }), 200],
+  ['a logout', (server: TestServer, pair: Pair) => server.post('/logout', { refresh_token: pair.refresh_token }), 204],
+] as const)('the victim of a deadlock is repeated, three times at most, then 503: %s (Q16)', async (_, ask, status) => {
+  const url = await makeDatabase('postgres');
+  const server = await startTestServer({ url });
+  const pair = await server.login();
+  const often = await stumbling(url, 1_000);
+  await expectNoChange(server, async () => unavailable(await ask(server, pair)));
+  expect(await often.count()).toBe(3);
+  await often.end();
+  const twice = await stumbling(url, 2);
+  expect((await ask(server, pair)).status).toBe(status);
+  expect(await twice.count()).toBe(3);
+  await twice.end();
 });
