@@ -44,9 +44,15 @@ interface Shown {
 
 export const cellText = (cell: Cell): string => (cell === null ? '' : String(cell));
 
-export function layoutTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[], width: number): Layout {
+/** @param narrow the width below which records are blocks; 0: never, for what is a list whatever its room */
+export function layoutTable<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  width: number,
+  narrow: number = limits.narrow,
+): Layout {
   const cells = rows.map((row) => columns.map((column) => show(row, column)));
-  if (width < limits.narrow) return { lines: blocks(cells, columns, width), dropped: [] };
+  if (width < narrow) return { lines: blocks(cells, columns, width), dropped: [] };
 
   const natural = columns.map(({ title }, index) =>
     Math.max(title.length, ...cells.map((row) => stringWidth(row[index]?.text ?? ''))),

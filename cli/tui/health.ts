@@ -45,7 +45,7 @@ function noteOf({ schema, sessions, wal }: Figures): string {
   return [
     `schema ${schema.current} of ${schema.latest}, ${schema.pending} pending`,
     ...(wal === null ? [] : [`WAL ${sizeText(wal)}`]),
-    ...(sessions === undefined ? [] : [`${sessions.toLocaleString('en')} sessions`]),
+    ...(sessions === undefined ? [] : [`${sessions.toLocaleString('en')} ${sessions === 1 ? 'session' : 'sessions'}`]),
   ].join('; ');
 }
 

@@ -82,7 +82,8 @@ export function makeListing<Row>(given: ListingOf<Row>): Listing {
     isAlarm: (key) => ask(key, isAlarm) ?? false,
     session: (key) => ask(key, session),
     owner: (key) => ask(key, owner),
-    lines: ({ start, count, width, now }) => layoutTable(rows.slice(start, start + count), columns(now), width).lines,
+    lines: ({ start, count, width, now }) =>
+      layoutTable(rows.slice(start, start + count), columns(now), width, 0).lines,
     words: (key, now) => ask(key, (row) => inWords(row, columns(now))) ?? '',
   };
 }

@@ -19,16 +19,18 @@ export function sentencesOf(state: State, view: View): readonly Row[] {
 function head({ screen, lost, filter, listing, arrived }: State): string {
   const name = SCREENS[screen] ?? '';
   if (lost !== undefined) return `${name}. The database does not answer (${lost.why}); u tries again.`;
-  const count = listing === undefined ? 'reading' : `${listing.ids.length} rows`;
+  const count = listing === undefined ? 'reading' : counted(listing.ids.length, 'row');
   const narrowed = screen === SESSIONS && filter !== '' ? `, filter ${filter}` : '';
   const newer = arrived === 0 ? '' : `, ${arrived} new above`;
   return `${name}: ${count}${narrowed}${newer}. ${listing?.note ?? ''}`.trimEnd();
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 function rates({ rates: known }: State): string {
   if (known === undefined) return '';
-  const refreshes = known.rotations === null ? '' : `${known.rotations} refreshes and `;
-  return `${refreshes}${known.logins} logins in the last minute, ${known.reuses} reuses in the last hour.`;
+  const refreshes = known.rotations === null ? '' : `${counted(known.rotations, 'rotation')} and `;
+  return `${refreshes}${counted(known.logins, 'login')} in the last minute, ${counted(known.reuses, 'reuse')} in the last hour.`;
 }
 
 function body(state: State, { now }: View): readonly string[] {

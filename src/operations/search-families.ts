@@ -21,13 +21,13 @@ export interface FamilySearchPage {
   readonly families: readonly FamilyView[];
   /** Where it goes on; null at the end. */
   readonly next: FamilyPlace | null;
-  /** Whether it stopped after 5,000 rows rather than after a page of them: there may be more. */
+  /** Whether it stopped after so many rows read rather than after a page of those that fit: there may be more. */
   readonly isCut: boolean;
 }
 
 /**
  * Newest first; only ended ones by when they ended; by subject where its beginning is given. Of what has no index at most
- * 5,000 rows are read for one page.
+ * 5,000 rows are read for one page, and 1,500 where each is found through another index.
  */
 export async function searchFamilies(
   app: App,

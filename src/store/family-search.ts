@@ -37,8 +37,8 @@ export interface FamilySearchPage {
   readonly isCut: boolean;
 }
 
-/** Rows that are read for one page when a filter has no index. Measured on a million: under 5 ms. */
-const ROWS_READ = 5_000;
+/** Rows that are read for one page when a filter has no index: in their own order, and each looked up through an index. */
+const ROWS_READ = { inPlace: 5_000, lookedUp: 1_500 } as const;
 
 /** Newest first; the last ended first where only ended ones are wanted; by subject where its beginning is given. */
 type FamilyOrder = 'id' | 'revoked' | 'subject';
@@ -92,6 +92,12 @@ function inOrder(db: Reader, search: FamilySearch, { after, before }: Bounds) {
   return query.orderBy('id', 'desc');
 }
 
+const rowsRead = (search: FamilySearch): number => {
+  const { subjects, client, ip } = search;
+  const isInPlace = orderOf(search) === 'id' && subjects === undefined && client === undefined && ip === undefined;
+  return isInPlace ? ROWS_READ.inPlace : ROWS_READ.lookedUp;
+};
+
 /** Whether there is a condition that must be asked of each row. */
 const asksRows = ({ state, cause, since }: FamilySearch): boolean =>
   state !== undefined || cause !== undefined || since !== undefined;
@@ -101,7 +107,7 @@ function fitting(db: Reader, search: FamilySearch, bounds: Bounds, { idle, now }
   const narrowed = inOrder(db, search, bounds);
   if (!asksRows(search)) return narrowed;
   const { state, cause, since } = search;
-  let query = db.sql.selectFrom(narrowed.limit(ROWS_READ).as('token_families')).selectAll();
+  let query = db.sql.selectFrom(narrowed.limit(rowsRead(search)).as('token_families')).selectAll();
   if (state !== undefined) query = query.where((eb) => hasState(eb as never, state, idle, now));
   if (cause !== undefined) query = query.where('revoke_reason', '=', cause);
   if (since !== undefined) query = query.where('created_at', '>=', since);
@@ -132,7 +138,7 @@ export async function searchFamilies(
   if (found.length > limit && last !== undefined) return { families, next: placeOf(last), isCut: false };
   if (!asksRows(search)) return { families, next: null, isCut: false };
   const [read] = await inOrder(db, search, { after })
-    .offset(ROWS_READ - 1)
+    .offset(rowsRead(search) - 1)
     .limit(1)
     .execute();
   return { families, next: read === undefined ? null : placeOf(familyOf(read)), isCut: read !== undefined };
@@ -155,7 +161,7 @@ const placeOf = ({ id, subject, revoked }: TokenFamily): FamilyPlace => ({
   revokedAt: revoked?.at ?? null,
 });
 
-/** Those that are there at all, ended ones too. Reads an index from end to end: 50 ms for a million. */
+/** Those that are there at all, ended ones too. Reads an index from end to end. */
 export async function countFamilies(db: Reader): Promise<number> {
   const row = await db.sql
     .selectFrom('token_families')
