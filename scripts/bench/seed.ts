@@ -43,6 +43,8 @@ export interface SeedOptions {
   readonly families: number;
   /** Of these the tokens are returned; spread over all families. */
   readonly pairs: number;
+  /** What is particular about the family of a number; all alike unless told. */
+  readonly like?: (index: number) => Partial<TokenFamily>;
 }
 
 /** Writes `auth.config.json` into the folder, where the server will look for it, and fills the database that it names. */
@@ -94,12 +96,13 @@ async function open(config: Config): Promise<App> {
   return openApp({ config, log, schema: 'create' });
 }
 
-async function seedFamilies(app: App, { families, pairs }: SeedOptions): Promise<Pair[]> {
+async function seedFamilies(app: App, { families, pairs, like = () => ({}) }: SeedOptions): Promise<Pair[]> {
   const ring = await app.keys.current();
   const every = Math.floor(families / pairs);
   const seeded: Pair[] = [];
   for (let done = 0; done < families; done += BATCH) {
-    const batch = await app.store.write((tx) => insertBatch(app, tx, Math.min(BATCH, families - done)));
+    const particulars = Array.from({ length: Math.min(BATCH, families - done) }, (_, index) => like(done + index));
+    const batch = await app.store.write((tx) => insertBatch(app, tx, particulars));
     for (const [index, family] of batch.entries()) {
       if ((done + index) % every !== 0 || seeded.length === pairs) continue;
       seeded.push(await issuePair(app, ring, family, { client: undefined, claims: {}, now: family.current.issuedAt }));
@@ -108,11 +111,12 @@ async function seedFamilies(app: App, { families, pairs }: SeedOptions): Promise
   return seeded.map(({ accessToken, refreshToken }) => ({ accessToken, refreshToken }));
 }
 
-async function insertBatch(app: App, tx: Tx, count: number): Promise<TokenFamily[]> {
+async function insertBatch(app: App, tx: Tx, particulars: readonly Partial<TokenFamily>[]): Promise<TokenFamily[]> {
   const { refreshTokenTtl, familyMaxLifetime } = app.config.tokens;
   const { kid } = (await app.keys.current()).refresh.active;
   const batch: TokenFamily[] = [];
-  for (let index = 0; index < count; index += 1) {
+  for (const particular of particulars) {
+    const { createdAt = tx.now, endsAt = after(createdAt, familyMaxLifetime) } = particular;
     const family: TokenFamily = {
       id: tx.newId() as FamilyId,
       subject: tx.newId() as Subject,
@@ -121,16 +125,17 @@ async function insertBatch(app: App, tx: Tx, count: number): Promise<TokenFamily
       current: {
         jti: tx.newId() as TokenId,
         kid,
-        issuedAt: tx.now,
-        expiresAt: after(tx.now, refreshTokenTtl),
+        issuedAt: createdAt,
+        expiresAt: epochMs(Math.min(after(createdAt, refreshTokenTtl), endsAt)),
         requestKeyHash: null,
       },
-      createdAt: tx.now,
-      lastRefreshedAt: tx.now,
-      endsAt: after(tx.now, familyMaxLifetime),
+      createdAt,
+      lastRefreshedAt: createdAt,
+      endsAt,
       revoked: null,
       device: null,
       origin: { userAgent: null, ip: '127.0.0.1' },
+      ...particular,
     };
     await insertFamily(tx, family);
     await insertRefreshToken(tx, family);

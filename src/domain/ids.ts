@@ -47,6 +47,9 @@ export const parseSubject = (value: unknown): Subject | undefined =>
 export const parseGeneration = (value: unknown): Generation | undefined =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? (value as Generation) : undefined;
 
+/** The least UUIDv7 of a time: no id that was made then, or later, comes before it. */
+export const leastUuidv7 = (at: EpochMs): string => uuidv7(at, new Uint8Array(10));
+
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**

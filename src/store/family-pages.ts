@@ -3,7 +3,7 @@
  * from `token-families.ts` because no decision about a token reads a list.
  */
 import type { Expression, ExpressionBuilder, SqlBool } from 'kysely';
-import type { ClientId, FamilyId, Subject } from '../domain/ids.ts';
+import { type ClientId, type FamilyId, leastUuidv7, type Subject } from '../domain/ids.ts';
 import { type DurationMs, type EpochMs, epochMs } from '../domain/time.ts';
 import type { FamilyState, TokenFamily } from '../domain/token-family.ts';
 import type { Database } from './schema.ts';
@@ -60,7 +60,11 @@ export async function listFamilies(
   if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject);
   if (filter.client !== undefined) query = query.where('client_id', '=', filter.client);
   if (filter.ip !== undefined) query = query.where('ip', '=', filter.ip);
-  if (filter.since !== undefined) query = query.where('created_at', '>=', filter.since);
+  if (filter.since !== undefined) {
+    // An id is made with its family: where the ids of that time begin, the rows of an index end.
+    const first = leastUuidv7(filter.since) as FamilyId;
+    query = query.where('created_at', '>=', filter.since).where('id', '>=', first);
+  }
   if (filter.before !== undefined) query = query.where('id', '<', filter.before);
   const { state } = filter;
   if (state !== undefined) query = query.where((eb) => hasState(eb, state, idle, now));

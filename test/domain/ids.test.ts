@@ -5,6 +5,7 @@ import {
   type FamilyId,
   isUuidv7,
   type KeyId,
+  leastUuidv7,
   parseClientId,
   parseFamilyId,
   parseGeneration,
@@ -42,6 +43,16 @@ describe('a UUIDv7', () => {
       fc.property(time, time, random, random, (first, second, a, b) => {
         fc.pre(first < second);
         expect(uuidv7(first, a) < uuidv7(second, b)).toBe(true);
+      }),
+    );
+  });
+
+  test('the least of a time is an id, and none of that time or a later one comes before it', () => {
+    fc.assert(
+      fc.property(time, time, random, (first, second, bytes) => {
+        fc.pre(first <= second);
+        expect(isUuidv7(leastUuidv7(first))).toBe(true);
+        expect(leastUuidv7(first) <= uuidv7(second, bytes)).toBe(true);
       }),
     );
   });

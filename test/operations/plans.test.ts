@@ -87,6 +87,9 @@ describeOnBothDatabases('query plans', (makeDatabase, kind) => {
     expect(await page({ before: FAMILY })).toMatch(
       kind === 'sqlite' ? /SEARCH token_families USING PRIMARY KEY \(id<\?\)/ : /Index Cond: .*id < /,
     );
+    expect(await page({ since: epochMs(0x2710 * 65_536) })).toMatch(
+      kind === 'sqlite' ? /SEARCH token_families USING PRIMARY KEY \(id>\?\)/ : /Index Cond: .*id >= /,
+    );
     for (const [filter, index] of [
       [{ subject: SUBJECT }, 'token_families_subject'],
       [{ client: CLIENT }, 'token_families_client'],
