@@ -18,6 +18,7 @@ import { type FakeClock, fakeClock } from './fake-clock.ts';
 
 export interface CliDatabase {
   readonly folder: string;
+  readonly url: string;
   /** Runs a command in the folder. */
   run(args: readonly string[], stdin?: string | Uint8Array): Promise<CliResult>;
   /** Runs a command that must succeed, and reads its `--json`. */
@@ -70,6 +71,7 @@ export async function makeCliDatabase(
   await inside(async () => undefined);
   return {
     folder,
+    url,
     run,
     json: async <T>(args: readonly string[], stdin?: string) => {
       const { code, stdout, stderr } = await run([...args, '--json'], stdin);

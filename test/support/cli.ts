@@ -17,6 +17,9 @@ const root = path.dirname(path.dirname(import.meta.dirname));
 const NODE = path.join(root, 'node_modules/.bin/node');
 const MAIN = path.join(root, 'cli/main.ts');
 
+/** The command line as the first words of a process: for what `startCli` cannot set. */
+export const CLI: readonly string[] = [NODE, MAIN];
+
 /** What Node compiled of the sources, for the next process: half of the time of a command. */
 const NODE_COMPILE_CACHE = path.join(root, 'node_modules/.cache/node');
 
