@@ -1,8 +1,8 @@
 /** Unmodified OAuth client libraries refresh and revoke at the standard endpoints: contract §4. */
 import { expect, test } from 'vitest';
 import { describeOnBothDatabases } from '../support/databases.ts';
+import { setStage } from '../support/stage.ts';
 import { LIBRARIES, type Library, type Method } from './oauth-clients.ts';
-import { setStage } from './stage.ts';
 
 const CASES: readonly (readonly [string, Method, Library])[] = LIBRARIES.flatMap((library) =>
   library.methods.map((method) => [library.name, method, library] as const),

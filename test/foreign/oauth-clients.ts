@@ -2,9 +2,9 @@
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { AuthorizationCode } from 'simple-oauth2';
+import type { Stage } from '../support/stage.ts';
 import type { Pair, TestClient } from '../support/test-server.ts';
 import { startPython } from './python.ts';
-import type { Stage } from './stage.ts';
 
 export interface Refreshed {
   readonly access_token: string;

@@ -5,8 +5,8 @@ import { expect, test } from 'vitest';
 import { rotateKeys } from '../../src/operations/keys.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { decodePart, tamper } from '../support/expectations.ts';
+import { type Stage, setStage } from '../support/stage.ts';
 import { LIBRARIES } from './resource-servers.ts';
-import { type Stage, setStage } from './stage.ts';
 
 const HOUR = 3_600_000;
 

@@ -11,8 +11,8 @@ import * as openid from 'openid-client';
 import passport from 'passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import { expect, onTestFinished } from 'vitest';
+import type { Stage } from '../support/stage.ts';
 import { startPython } from './python.ts';
-import type { Stage } from './stage.ts';
 
 /** @returns the subject, or null for a token that the library refuses; anything else that goes wrong is thrown */
 export type SubjectOf = (token: string) => Promise<string | null>;
@@ -24,7 +24,7 @@ export interface Library {
   start(stage: Stage): Promise<SubjectOf> | SubjectOf;
 }
 
-export const AUDIENCE = 'api';
+const AUDIENCE = 'api';
 const jwksOf = (issuer: string): string => `${issuer}/.well-known/jwks.json`;
 
 /** An Express application that says the subject of whom its middleware lets in; a refusal is `401 Bearer` (RFC 6750 §3). */

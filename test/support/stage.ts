@@ -1,6 +1,6 @@
 /** A server that foreign libraries can use as it is: its issuer is where it listens, and its clock is the machine's. */
-import { freePort } from '../support/free-port.ts';
-import { type Pair, startTestServer, type TestClient, type TestServer } from '../support/test-server.ts';
+import { freePort } from './free-port.ts';
+import { type Pair, startTestServer, type TestClient, type TestServer } from './test-server.ts';
 
 export interface Stage {
   readonly server: TestServer;
