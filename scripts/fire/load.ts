@@ -84,16 +84,28 @@ export async function recorded(
   request: string,
 ): Promise<Answer | undefined> {
   const started = performance.now();
-  const base = { ...question, started, reason: undefined, received: undefined, isActive: false };
   try {
     const answer = await wire.send(request);
-    history.push({ ...base, ended: performance.now(), status: answer.status, ...meaning(question, answer) });
+    history.push(entryOf(question, answer, { started, ended: performance.now() }));
     return answer;
   } catch (error) {
     if (!(error instanceof Unanswered)) throw error;
-    history.push({ ...base, ended: Number.POSITIVE_INFINITY, status: 0, wasCut: error.received > 0 });
+    const ended = performance.now();
+    history.push({ ...entryOf(question, undefined, { started, ended }), wasCut: error.received > 0 });
     return undefined;
   }
+}
+
+/** @param answer undefined when none came, whenever that was known */
+export function entryOf(
+  question: Question,
+  answer: Answer | undefined,
+  { started, ended }: Pick<Entry, 'started' | 'ended'>,
+): Entry {
+  const base = { ...question, started, reason: undefined, received: undefined, isActive: false };
+  return answer === undefined
+    ? { ...base, ended: Number.POSITIVE_INFINITY, status: 0 }
+    : { ...base, ended, status: answer.status, ...meaning(question, answer) };
 }
 
 function meaning({ kind }: Question, { status, text }: Answer): Partial<Entry> {

@@ -12,8 +12,8 @@ export interface Answer {
 }
 
 export interface Wire {
-  /** @throws Unanswered */
-  send(request: string): Promise<Answer>;
+  /** @param request text, or bytes that are none. @throws Unanswered */
+  send(request: string | Buffer): Promise<Answer>;
   close(): void;
 }
 
