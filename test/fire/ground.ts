@@ -11,6 +11,7 @@ import pg from 'pg';
 import { expect, onTestFinished } from 'vitest';
 import { type Entry, violationsOf } from '../../scripts/fire/history.ts';
 import { type Session, sessionOf } from '../../scripts/fire/load.ts';
+import { makeChance } from '../../scripts/fire/random.ts';
 import { type Answer, get, openWire, post } from '../../scripts/fire/wire.ts';
 import { closeApp, openApp, systemClock } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -26,6 +27,8 @@ import { scratchFolder } from '../support/scratch.ts';
 const root = path.dirname(path.dirname(import.meta.dirname));
 /** Another than the one just built may be put to the test: one that is installed, say. */
 const BUILT = process.env.FIRE_PROGRAM ?? path.join(root, 'dist/auth-server');
+/** Attempts at setting the scene. */
+const LOGINS = 10;
 const PASSWORD = 'correct horse battery staple';
 
 /** Of the long forms: how many times as much as in CI, and where chance begins. */
@@ -74,9 +77,30 @@ export interface Ground {
   start(options?: StartOptions): Promise<Served>;
   /** Runs a command to its end. */
   run(...args: readonly string[]): Promise<Finished>;
-  /** A command that does not become a server. */
+  /** The same behind another command, with another environment, or of another program. */
+  runAs(options: StartOptions, ...args: readonly string[]): Promise<Finished>;
+  /** A `serve` that does not become a server. */
   tryStart(options?: StartOptions): Promise<Finished>;
   query<Row>(sql: string): Promise<Row[]>;
+}
+
+/** A part of what there is, by chance, in order; all of it in the long forms. */
+export function someOf<T>(all: readonly T[], count: number, salt = 0): readonly T[] {
+  if (TIMES > 1 || all.length <= count) return all;
+  const chance = makeChance(SEED + salt);
+  const left = all.map((_, index) => index);
+  const chosen = Array.from({ length: count }, () => left.splice(chance.below(left.length), 1)[0] ?? 0);
+  return chosen.sort((one, other) => one - other).map((index) => all[index] as T);
+}
+
+/** Says in which of many like cases a failure was. */
+export async function inCase<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Error) error.message = `${name}: ${error.message}`;
+    throw error;
+  }
 }
 
 /** @param settings members of the configuration, by section */
@@ -87,7 +111,11 @@ export async function makeGround(
 ): Promise<Ground> {
   const folder = scratchFolder('fire');
   const file = path.join(folder, 'auth.db');
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(({ task }) => {
+    rmSync(folder, { recursive: true, force: true });
+    if (task.result?.state === 'fail')
+      process.stderr.write(`\n"${task.name}" failed with seed ${SEED}, ${TIMES} times\n`);
+  });
   const database = url ?? (kind === 'sqlite' ? `sqlite:${file}` : await makeDatabase('postgres'));
   // Another port must not be another issuer.
   const config = { issuer: 'https://auth.example', database: { url: database, poolSize: 5 }, ...settings };
@@ -101,6 +129,7 @@ export async function makeGround(
     api,
     start: (options = {}) => start(folder, options),
     run: (...args) => finish(launch(folder, args, {})),
+    runAs: (options, ...args) => finish(launch(folder, args, options)),
     tryStart: (options = {}) => finish(launch(folder, ['serve', '--port', '0'], options)),
     query: (sql) => query(database, sql),
   };
@@ -183,9 +212,13 @@ async function start(folder: string, options: StartOptions): Promise<Served> {
     }
   }
   async function login(): Promise<Session> {
-    const answer = await send(loginRequest());
-    expect(answer).toMatchObject({ status: 200 });
-    return sessionOf(answer.text);
+    // A hash takes as long as the machine has others to do.
+    for (let tries = 1; ; tries += 1) {
+      const answer = await send(loginRequest());
+      if (answer.status === 503 && tries < LOGINS) continue;
+      expect(answer).toMatchObject({ status: 200 });
+      return sessionOf(answer.text);
+    }
   }
   return {
     port,
@@ -194,7 +227,14 @@ async function start(folder: string, options: StartOptions): Promise<Served> {
     said,
     send,
     login,
-    logins: (count) => Promise.all(Array.from({ length: count }, login)),
+    async logins(count) {
+      // Few at once: hashes wait for each other, and none shall wait longer than a request may take.
+      const sessions: Session[] = [];
+      while (sessions.length < count) {
+        sessions.push(...(await Promise.all(Array.from({ length: Math.min(2, count - sessions.length) }, login))));
+      }
+      return sessions;
+    },
     async end(signal) {
       await endOf(child, signal);
       return child.exitCode;

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startPostgres } from '../support/postgres-global-setup.ts';
+import type { Ground } from './ground.ts';
 
 const LIMIT_MS = 30_000;
 
@@ -30,6 +31,15 @@ const isAlive = (pid: number): boolean => {
     return false;
   }
 };
+
+/** One that has ended meanwhile needs no signal. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (isAlive(pid)) throw error;
+  }
+}
 
 const childrenOf = (pid: number): number[] =>
   readdirSync('/proc')
@@ -92,22 +102,38 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     },
     freeze() {
       const main = postmaster();
+      // It first, so that it makes no others meanwhile.
+      signal(main, 'SIGSTOP');
       const all = [main, ...childrenOf(main)];
-      for (const pid of all) process.kill(pid, 'SIGSTOP');
-      return () => {
-        for (const pid of all) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
+      for (const pid of all) signal(pid, 'SIGSTOP');
+      const goOn = (): void => {
+        for (const pid of all) signal(pid, 'SIGCONT');
       };
+      // One that stands still cannot be ended.
+      onTestFinished(goOn);
+      return goOn;
     },
   };
 }
 
-/** Cut before the statement arrives, or when its answer comes back. */
+/** Before the statement arrives, or when its answer comes back. */
 export type CutAt = 'statement' | 'answer';
+
+/** The connection ends; or only the side from the server, and what is sent goes nowhere; or it stays and carries nothing. */
+export type CutHow = 'ended' | 'half closed' | 'swallowed';
+
+export interface Cut {
+  readonly statement: RegExp;
+  readonly at: CutAt;
+  readonly how?: CutHow;
+  /** Which of those that match, from 1. */
+  readonly nth?: number;
+}
 
 export interface CuttingProxy {
   readonly port: number;
-  /** From now on the first connection that sends such a statement is cut, and no other. @returns ends that; whether one was */
-  arm(statement: RegExp, at: CutAt): () => boolean;
+  /** From now on the connection that sends the nth such statement is cut, and no other. @returns ends that, and tells what was */
+  arm(cut: Cut): () => { readonly isCut: boolean; readonly matched: number };
 }
 
 interface Message {
@@ -148,31 +174,49 @@ function statementReader(): (chunk: Buffer) => string[] {
 
 export async function openCuttingProxy(target: number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
-  let armed: { statement: RegExp; at: CutAt; isDone: boolean } | undefined;
-  const server = createServer((near) => {
+  let armed: { readonly cut: Cut; matched: number; isCut: boolean } | undefined;
+
+  /** @returns how the connection that has sent these is to be cut */
+  function cutOf(sent: readonly string[]): Cut | undefined {
+    if (armed === undefined || armed.isCut) return undefined;
+    const { statement, nth = 1 } = armed.cut;
+    armed.matched += sent.filter((sql) => statement.test(sql)).length;
+    armed.isCut = armed.matched >= nth;
+    return armed.isCut ? armed.cut : undefined;
+  }
+
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect(target, '127.0.0.1');
     const statements = statementReader();
-    let cutsAnswer = false;
+    let waiting: Cut | undefined;
+    let isDeaf = false;
     for (const socket of [near, far]) {
       sockets.add(socket);
       socket
         .on('error', () => undefined)
+        .on('end', () => near.destroy())
         .on('close', () => {
           sockets.delete(socket);
           near.destroy();
           far.destroy();
         });
     }
+    function spoil({ how = 'ended' }: Cut): void {
+      isDeaf = true;
+      if (how === 'ended') near.destroy();
+      if (how === 'half closed') near.end();
+    }
     near.on('data', (chunk: Buffer) => {
-      const sent = statements(chunk);
-      if (armed !== undefined && !armed.isDone && sent.some((sql) => armed?.statement.test(sql))) {
-        armed.isDone = true;
-        if (armed.at === 'statement') return near.destroy();
-        cutsAnswer = true;
-      }
-      return far.write(chunk);
+      if (isDeaf) return;
+      waiting ??= cutOf(statements(chunk));
+      if (waiting?.at === 'statement') spoil(waiting);
+      else far.write(chunk);
     });
-    far.on('data', (chunk: Buffer) => (cutsAnswer ? near.destroy() : near.write(chunk)));
+    far.on('data', (chunk: Buffer) => {
+      if (isDeaf) return;
+      if (waiting === undefined) near.write(chunk);
+      else spoil(waiting);
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -184,13 +228,30 @@ export async function openCuttingProxy(target: number): Promise<CuttingProxy> {
   const address = server.address();
   return {
     port: address !== null && typeof address === 'object' ? address.port : 0,
-    arm(statement, at) {
-      const now = { statement, at, isDone: false };
+    arm(cut) {
+      const now = { cut, matched: 0, isCut: false };
       armed = now;
       return () => {
         armed = undefined;
-        return now.isDone;
+        return now;
       };
     },
   };
+}
+
+/** Of the servers under test, now. */
+export async function connectionsOf(ground: Ground): Promise<number> {
+  const [row] = await ground.query<{ count: string }>(
+    "select count(*) as count from pg_stat_activity where application_name = 'auth-server'",
+  );
+  return Number(row?.count);
+}
+
+/** How to come to the database of a ground by another port, and its own. */
+export async function throughProxy(ground: Ground): Promise<{ readonly port: number; url(port: number): string }> {
+  const [row] = await ground.query<{ name: string; user: string; port: string }>(
+    "select current_database() as name, current_user as user, current_setting('port') as port",
+  );
+  if (row === undefined) throw new Error('Postgres says who it is');
+  return { port: Number(row.port), url: (port) => `postgres://${row.user}@127.0.0.1:${port}/${row.name}` };
 }

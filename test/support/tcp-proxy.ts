@@ -51,7 +51,11 @@ export async function openTcpProxy(target: number): Promise<TcpProxy> {
       near.destroy();
       far.destroy();
     };
-    for (const socket of [near, far]) socket.on('error', () => undefined).on('close', end);
+    for (const socket of [near, far])
+      socket
+        .on('error', () => undefined)
+        .on('end', end)
+        .on('close', end);
     near.on('data', (chunk) => {
       if (passes(pair)) far.write(chunk);
     });
