@@ -134,7 +134,7 @@ export const steady = (served: Served, traffic: Traffic, durationMs: number, per
   drive({ port: served.port, connections: 32, perSecond, durationMs, next: traffic.next });
 
 /** What a quiet machine may happen to need, ms: below it a ratio says nothing. */
-const RESOLUTION = 50;
+const RESOLUTION = 100;
 
 /**
  * The same callers, beside something and without it. What is held to is wide, as the machine may do other things too; what

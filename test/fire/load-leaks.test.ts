@@ -16,6 +16,8 @@ const MEASURE_MS = 10_000 * TIMES;
 const WARM_UP_MS = 3_000;
 const IDLE_MS = 1_500;
 const JUNK_EACH = 10;
+/** Of the memory, last third to first: in seconds it still finds its size, in a minute it has. */
+const MOST_GROWTH = TIMES >= 6 ? 1.2 : 1.6;
 /** Connections to Postgres: the pool of the configuration, and what stands beside it. */
 const POOL = 5;
 const FEED = 2;
@@ -115,7 +117,7 @@ test.each(['sqlite', 'postgres'] as const)(
         `connections to Postgres ${before.connections} → ${after.connections}, idle wake-ups ${wakeUps} → ${idle}; ${lines} lines of log`,
     );
     expectNothingElse(traffic);
-    expect(last).toBeLessThan(1.3 * first);
+    expect(last).toBeLessThan(MOST_GROWTH * first);
     expect(after.threads).toBeLessThanOrEqual(before.threads);
     expect(Math.max(...figures.map(({ connections }) => connections))).toBeLessThanOrEqual(POOL + FEED);
     expect(idle).toBeLessThan(2 * wakeUps + 100);

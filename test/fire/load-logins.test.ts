@@ -14,8 +14,8 @@ const MEASURE_MS = 4_000 * TIMES;
 /** What `Retry-After` says, ms. */
 const REFUSED_PAUSE = 1_000;
 const MIB = 2 ** 20;
-/** Three hashes of 19 MiB and as much again as one for what comes with them. */
-const HASH_MEMORY = 77 * MIB;
+/** One hash at a time, and what so many requests leave behind; all at once would be 3,800 MiB. */
+const MOST_MEMORY = 128 * MIB;
 
 /** @returns how often each status was answered */
 async function storm(served: Served, over: Promise<unknown>): Promise<Record<string, number>> {
@@ -62,7 +62,7 @@ test.each(['sqlite', 'postgres'] as const)(
     expectNothingElse(traffic);
     expect(answers['200']).toBeGreaterThan(0);
     expect(answers['503']).toBeGreaterThan(0);
-    expect(grown).toBeLessThan(HASH_MEMORY);
+    expect(grown).toBeLessThan(MOST_MEMORY);
     expect(after.threads).toBeLessThanOrEqual(before.threads);
     await expectCleanHistory(ground, traffic.history);
   },
