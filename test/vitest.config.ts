@@ -7,7 +7,7 @@ export default defineConfig({
   root: path.dirname(import.meta.dirname),
   test: {
     include: ['test/**/*.test.{ts,tsx}'],
-    exclude: ['test/e2e/**', 'test/brokers/**', 'test/fire/**', 'test/foreign/**'],
+    exclude: ['e2e', 'brokers', 'fire', 'foreign', 'proxies', 'deploy'].map((name) => `test/${name}/**`),
     globalSetup: ['test/support/postgres-global-setup.ts'],
     // A process per file, because tests end servers, send signals and load a compiled library.
     pool: 'forks',
