@@ -1,4 +1,4 @@
-/** The tests that run from source, all of `npm test`. Those of the executable are apart: e2e and fire; foreign needs Python. */
+/** The tests that run from source, all of `npm test`. Those that need the executable, or packages of the distribution, are apart. */
 import os from 'node:os';
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';
