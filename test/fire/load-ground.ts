@@ -123,7 +123,7 @@ export function makeTraffic(api: string, sessions: readonly Session[], refreshes
 }
 
 /** What most callers waited at the worst, ms. */
-export const p99 = ({ samples }: Driven): number =>
+const p99 = ({ samples }: Driven): number =>
   quantile(
     samples.map(({ ms }) => ms),
     0.99,
