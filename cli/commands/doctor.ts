@@ -14,7 +14,7 @@ import { logOf, readConfig } from '../with-app.ts';
 
 export const defineDoctor: DefineCommand = (command) => {
   command
-    .description('Checks configuration, files, database, schema, keys and clock, and says what to do.')
+    .description('Checks configuration, files, database, keys, clock and all it calls, and says what to do.')
     .action(async (flags: GlobalFlags) => {
       const out = outFor(flags);
       const checks = await examineAll(flags);
@@ -44,7 +44,10 @@ async function examineAll(flags: GlobalFlags): Promise<readonly Finding[]> {
     return [...findings, ...faults];
   }
   findings.push(...checkConfigFile(loaded), checkIssuer(loaded.config), ...checkFiles(loaded.config));
-  return [...findings, ...(await examineDatabase(loaded))];
+  findings.push(...(await examineDatabase(loaded)));
+  const { checkReach } = await import('../reach.ts');
+  // Last, because a process that is busy elsewhere would take a friend for one who does not answer.
+  return [...findings, ...(await checkReach(loaded.config))];
 }
 
 async function examineDatabase(loaded: LoadedConfig): Promise<readonly Finding[]> {
