@@ -9,7 +9,7 @@ from authlib.jose import JsonWebKey, JsonWebToken
 from authlib.jose.errors import JoseError
 
 issuer = os.environ["ISSUER"]
-tokens = JsonWebToken(["ES256"])
+tokens = JsonWebToken([os.environ["ALGORITHM"]])
 wanted = {
     "iss": {"essential": True, "value": issuer},
     "aud": {"essential": True, "value": os.environ["AUDIENCE"]},

@@ -13,7 +13,7 @@ keys = jwt.PyJWKClient(issuer + "/.well-known/jwks.json")
 def subject_of(token):
     try:
         key = keys.get_signing_key_from_jwt(token).key
-        claims = jwt.decode(token, key, algorithms=["ES256"], audience=os.environ["AUDIENCE"], issuer=issuer)
+        claims = jwt.decode(token, key, algorithms=[os.environ["ALGORITHM"]], audience=os.environ["AUDIENCE"], issuer=issuer)
         return claims["sub"]
     except (jwt.PyJWKClientError, jwt.InvalidTokenError):
         return None

@@ -3,7 +3,7 @@ import { createPublicKey } from 'node:crypto';
 import { generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { rotateKeys } from '../../src/operations/keys.ts';
-import { describeOnBothDatabases } from '../support/databases.ts';
+import { describeOnBothDatabases, makeDatabase } from '../support/databases.ts';
 import { decodePart, tamper } from '../support/expectations.ts';
 import { type Stage, setStage } from '../support/stage.ts';
 import { LIBRARIES } from './resource-servers.ts';
@@ -48,9 +48,9 @@ async function badTokens({ server, issuer }: Stage, good: string): Promise<Reado
   };
 }
 
-describeOnBothDatabases('a resource server', (makeDatabase) => {
+describeOnBothDatabases('a resource server', (makeOne) => {
   test.each(LIBRARIES)('with $name takes what is genuine, and nothing else', async ({ start }) => {
-    const stage = await setStage(await makeDatabase());
+    const stage = await setStage(await makeOne());
     const subjectOf = await start(stage);
     const { access_token } = await stage.login(stage.backend);
     expect(await subjectOf(access_token)).toBe(stage.server.subject);
@@ -60,7 +60,7 @@ describeOnBothDatabases('a resource server', (makeDatabase) => {
   });
 
   test.each(LIBRARIES)('with $name does not notice a rotation of the key (I33)', async ({ start, introspects }) => {
-    const stage = await setStage(await makeDatabase());
+    const stage = await setStage(await makeOne());
     const { server } = stage;
     const subjectOf = await start(stage);
     const tokens: string[] = [];
@@ -79,3 +79,21 @@ describeOnBothDatabases('a resource server', (makeDatabase) => {
     expect(await subjectOf(ended.access_token)).toBe(introspects === true ? null : server.subject);
   });
 });
+
+const OTHER_ALGORITHMS = (['RS256', 'EdDSA'] as const).flatMap((algorithm) =>
+  LIBRARIES.filter(({ introspects, algorithms }) => !introspects && (algorithms?.includes(algorithm) ?? true)).map(
+    (library) => [library.name, algorithm, library] as const,
+  ),
+);
+
+test.each(OTHER_ALGORITHMS)(
+  'a resource server with %s takes tokens signed with %s',
+  async (_name, algorithm, { start }) => {
+    const stage = await setStage(await makeDatabase('sqlite'), algorithm);
+    const subjectOf = await start(stage);
+    const { access_token } = await stage.login(stage.backend);
+    expect(decodePart(access_token, 'header').alg).toBe(algorithm);
+    expect(await subjectOf(access_token)).toBe(stage.server.subject);
+    expect(await subjectOf(tamper(access_token, 'claims', { sub: 'root' }))).toBeNull();
+  },
+);

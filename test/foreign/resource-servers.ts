@@ -11,6 +11,7 @@ import * as openid from 'openid-client';
 import passport from 'passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import { expect, onTestFinished } from 'vitest';
+import type { SigningAlgorithm } from '../../src/domain/signing-key.ts';
 import type { Stage } from '../support/stage.ts';
 import { startPython } from './python.ts';
 
@@ -21,6 +22,8 @@ export interface Library {
   readonly name: string;
   /** It asks at each token, and so hears of a revocation at once. */
   readonly introspects?: true;
+  /** Where it knows fewer than this server has. */
+  readonly algorithms?: readonly SigningAlgorithm[];
   start(stage: Stage): Promise<SubjectOf> | SubjectOf;
 }
 
@@ -50,11 +53,16 @@ async function serve(middleware: RequestHandler, subject: (request: express.Requ
 
 const jose: Library = {
   name: 'jose',
-  start({ issuer }) {
+  start({ issuer, algorithm }) {
     const keys = createRemoteJWKSet(new URL(jwksOf(issuer)), { cooldownDuration: 0 });
     return async (token) => {
       try {
-        const { payload } = await jwtVerify(token, keys, { issuer, audience: AUDIENCE, typ: 'at+jwt' });
+        const { payload } = await jwtVerify(token, keys, {
+          issuer,
+          audience: AUDIENCE,
+          typ: 'at+jwt',
+          algorithms: [algorithm],
+        });
         return payload.sub ?? null;
       } catch (error) {
         if (error instanceof errors.JOSEError) return null;
@@ -66,7 +74,8 @@ const jose: Library = {
 
 const jsonWebToken: Library = {
   name: 'jsonwebtoken with jwks-rsa',
-  start({ issuer }) {
+  algorithms: ['ES256', 'RS256'],
+  start({ issuer, algorithm }) {
     const keys = new JwksClient({ jwksUri: jwksOf(issuer), rateLimit: true });
     return (token) =>
       new Promise((resolve) => {
@@ -75,7 +84,7 @@ const jsonWebToken: Library = {
           ({ kid }, done) => {
             keys.getSigningKey(kid).then((key) => done(null, key.getPublicKey()), done);
           },
-          { algorithms: ['ES256'], issuer, audience: AUDIENCE },
+          { algorithms: [algorithm as 'ES256' | 'RS256'], issuer, audience: AUDIENCE },
           (error, payload) => resolve(error === null ? String(payload?.sub) : null),
         );
       });
@@ -84,23 +93,30 @@ const jsonWebToken: Library = {
 
 const expressBearer: Library = {
   name: 'express-oauth2-jwt-bearer, strict',
-  start: ({ issuer }) =>
+  start: ({ issuer, algorithm }) =>
     serve(
-      auth({ issuerBaseURL: issuer, audience: AUDIENCE, tokenSigningAlg: 'ES256', strict: true, cooldownDuration: 0 }),
+      auth({
+        issuerBaseURL: issuer,
+        audience: AUDIENCE,
+        tokenSigningAlg: algorithm,
+        strict: true,
+        cooldownDuration: 0,
+      }),
       (request) => String(request.auth?.payload.sub),
     ),
 };
 
 const passportJwt: Library = {
   name: 'passport-jwt with jwks-rsa',
-  start({ issuer }) {
+  algorithms: ['ES256', 'RS256'],
+  start({ issuer, algorithm }) {
     const strategies = new passport.Passport();
     strategies.use(
       new Strategy(
         {
           jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
           secretOrKeyProvider: passportJwtSecret({ jwksUri: jwksOf(issuer), cache: true }),
-          algorithms: ['ES256'],
+          algorithms: [algorithm as 'ES256' | 'RS256'],
           issuer,
           audience: AUDIENCE,
         },
@@ -173,11 +189,12 @@ const openidClient: Library = {
 const python =
   (script: string) =>
   (stage: Stage): SubjectOf => {
-    const { issuer, server } = stage;
+    const { issuer, algorithm, server } = stage;
     const ask = startPython(script, {
       AUTHLIB_INSECURE_TRANSPORT: '1',
       ISSUER: issuer,
       AUDIENCE,
+      ALGORITHM: algorithm,
       CLIENT_ID: server.api.id,
       CLIENT_SECRET: server.api.secret,
     });
