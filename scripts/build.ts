@@ -1,25 +1,28 @@
 /**
  * Builds `dist/auth-server`: one file that needs neither Node nor `node_modules`. esbuild makes one module of the
- * program, and pkg puts it, SQLite's compiled file beside it, into a copy of the pinned Node (a "single executable
- * application"). With arguments it packs another entry: `scripts/build.ts [entry [output]]`.
+ * program, and Node puts it, SQLite's compiled file beside it, into a copy of itself (a "single executable application").
+ * The same sources give the same bytes. With arguments it packs another entry: `scripts/build.ts [entry [output]]`.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { builtinModules, createRequire } from 'node:module';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { builtinModules } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { SeaConfig } from '@yao-pkg/pkg/lib-es5/sea.js';
 import { build, type Plugin } from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const { platform, arch } = process;
 if (platform !== 'linux' && platform !== 'darwin') throw new Error(`The executable is not made for ${platform}.`);
-const pkgPlatform = platform === 'darwin' ? 'macos' : platform;
-
-// The function behind `pkg --sea`: the command downloads a Node of its own, this takes ours. It is no public entry, so
-// its version is pinned and `.ci/run` starts what it makes.
-const require = createRequire(import.meta.url);
-const { default: packSea }: typeof import('@yao-pkg/pkg/lib-es5/sea.js') = require('@yao-pkg/pkg/lib-es5/sea.js');
 
 const packing: Plugin = {
   name: 'packing',
@@ -68,23 +71,26 @@ async function bundle(entry: string, outfile: string): Promise<void> {
 }
 
 /** Symbols are a fifth of Node and of no use to an operator. Taken off before packing: afterwards it would not start. */
-function strippedNode(folder: string): string {
+function stripNode(folder: string): void {
   const copy = path.join(folder, 'node');
   copyFileSync(process.execPath, copy);
   chmodSync(copy, 0o755);
-  if (platform !== 'linux') return copy;
+  if (platform !== 'linux') return;
   try {
     execFileSync('strip', [copy], { stdio: ['ignore', 'inherit', 'inherit'] });
   } catch (error) {
     process.stderr.write(`warning: strip (of binutils) failed, so the executable is 33 MB larger: ${error}\n`);
     copyFileSync(process.execPath, copy);
   }
-  return copy;
 }
 
-async function pack(module: string, node: string, output: string): Promise<void> {
-  // pkg hands every member on to Node, but its type lists only some.
-  const seaConfig: SeaConfig & Record<string, unknown> = {
+/** @param folder with `main.mjs` and `node`; the executable comes beside them */
+function pack(folder: string, name: string): void {
+  const seaConfig = {
+    // Names, not paths: they become part of the executable, and another folder shall not make another one.
+    main: 'main.mjs',
+    executable: 'node',
+    output: name,
     mainFormat: 'module',
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
@@ -97,12 +103,13 @@ async function pack(module: string, node: string, output: string): Promise<void>
       'better_sqlite3.node': path.join(root, `node_modules/better-sqlite3/prebuilds/${platform}-${arch}.node`),
     },
   };
-  await packSea(module, {
-    targets: [{ nodeRange: `node${process.versions.node}`, platform: pkgPlatform, arch, output }],
-    nodePath: node,
-    signature: true,
-    seaConfig,
+  writeFileSync(path.join(folder, 'sea.json'), JSON.stringify(seaConfig));
+  // The seed decides how hash tables lie in the code cache; the program that reads the cache has its own.
+  execFileSync(process.execPath, ['--random-seed=1', '--build-sea', 'sea.json'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
   });
+  if (platform === 'darwin') execFileSync('codesign', ['--force', '--sign', '-', path.join(folder, name)]);
 }
 
 async function main(entry = 'cli/main.ts', output = 'dist/auth-server'): Promise<void> {
@@ -111,10 +118,10 @@ async function main(entry = 'cli/main.ts', output = 'dist/auth-server'): Promise
   // A folder per build: two at once do not meet, and the last step, a rename, leaves a running server its file.
   const folder = mkdtempSync(path.join(cache, 'build-'));
   try {
-    const module = path.join(folder, 'main.mjs');
-    const packed = path.join(folder, path.basename(output));
-    await bundle(entry, module);
-    await pack(module, strippedNode(folder), packed);
+    await bundle(entry, path.join(folder, 'main.mjs'));
+    stripNode(folder);
+    pack(folder, 'packed');
+    const packed = path.join(folder, 'packed');
     const target = path.resolve(root, output);
     mkdirSync(path.dirname(target), { recursive: true });
     renameSync(packed, target);
