@@ -61,8 +61,10 @@ async function serve({ host, port, ...flags }: ServeFlags): Promise<void> {
   for (const text of warnings) voice.warning(text);
 
   const running = await whileWaiting(config, voice.waiting, start(loaded, log));
+  // From here on requests are served, so a signal has to let them be answered, whatever is still to be said.
+  const interrupted = untilInterrupted();
   await voice.listening(running);
-  await untilInterrupted();
+  await interrupted;
   voice.stopping();
   await running.stop();
   voice.stopped();
