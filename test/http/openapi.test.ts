@@ -5,7 +5,7 @@ import { makeRoutes } from '../../src/http/routes.ts';
 import { makeDatabase } from '../support/databases.ts';
 import { postForm } from '../support/form.ts';
 import type { Headers } from '../support/http-client.ts';
-import { checkDocumented, document, documentedPath } from '../support/openapi.ts';
+import { checkDocumented, checkGranted, document, documentedPath } from '../support/openapi.ts';
 import { startTestServer } from '../support/test-server.ts';
 
 test('it is served, to pages of configured origins too, and is valid OpenAPI 3.1', async () => {
@@ -118,4 +118,19 @@ test('an answer that it does not describe is found', () => {
   }
   expect(() => checkDocumented('POST', '/logout', answer(204, { status: 'ok' }))).toThrow('has no body');
   expect(() => checkDocumented('POST', '/login', answer(429, { error: 'x' }))).toThrow('POST /login 429');
+});
+
+test('a request that was granted although it does not allow it is found', () => {
+  checkGranted('POST', '/refresh', '{"refresh_token":"x","more":1}');
+  checkGranted('POST', '/admin/v1/keys/rotate', undefined);
+  checkGranted('POST', '/oauth/token', 'grant_type=refresh_token&refresh_token=x');
+  for (const [path, body] of [
+    ['/refresh', '{"access_token":"x"}'],
+    ['/refresh', '{"refresh_token":7}'],
+    ['/oauth/token', 'grant_type=password&refresh_token=x'],
+    ['/oauth/introspect', 'token_type_hint=access_token'],
+    ['/oauth/revoke', ''],
+  ] as const) {
+    expect(() => checkGranted('POST', path, body)).toThrow(`POST ${path} was granted`);
+  }
 });

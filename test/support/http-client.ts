@@ -4,7 +4,7 @@
  */
 import http from 'node:http';
 import { expect } from 'vitest';
-import { checkDocumented } from './openapi.ts';
+import { checkDocumented, checkGranted } from './openapi.ts';
 
 export interface Answer {
   readonly status: number;
@@ -73,6 +73,7 @@ async function send(agent: http.Agent, port: number, sending: Sending): Promise<
   });
   checkAnswer(answer, method);
   if (method !== 'HEAD') checkDocumented(method, path, answer);
+  if (answer.status < 300) checkGranted(method, path, body);
   return answer;
 }
 

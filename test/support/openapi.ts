@@ -1,6 +1,7 @@
 /**
  * Answers held against openapi.json: every one that a test gets over HTTP, so that the document cannot say anything else than
- * the server does. Here objects are closed: a member that the document does not name is a fault.
+ * the server does. In answers objects are closed: a member that the document does not name is a fault. What was granted is
+ * held against it too: a request that succeeds is one that the document allows.
  */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
@@ -17,7 +18,12 @@ interface Response {
   readonly content?: Content;
 }
 
-type Operations = Readonly<Record<string, { readonly responses: Readonly<Record<string, Response>> } | undefined>>;
+interface Operation {
+  readonly requestBody?: { readonly required: boolean; readonly content: Content };
+  readonly responses: Readonly<Record<string, Response>>;
+}
+
+type Operations = Readonly<Record<string, Operation | undefined>>;
 
 interface Document {
   readonly paths: Readonly<Record<string, Operations | undefined>>;
@@ -32,7 +38,8 @@ function closed(value: unknown): unknown {
 }
 
 const ID = 'https://auth.example/openapi.json';
-export const document = closed(openApiDocument('https://auth.example')) as Document;
+const asServed = openApiDocument('https://auth.example') as unknown as Document;
+export const document = closed(asServed) as Document;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 formats.default(ajv);
 ajv.addSchema(document, ID);
@@ -52,6 +59,20 @@ function validatorOf(schema: object): ValidateFunction {
   const known = validators.get(text) ?? ajv.compile(JSON.parse(text.replaceAll('"#/', `"${ID}#/`)) as object);
   validators.set(text, known);
   return known;
+}
+
+/** Of a body that the server took, whatever else it holds: callers may send more than is known. */
+export function checkGranted(method: string, path: string, body: string | Buffer | undefined): void {
+  const row = documentedPath(path);
+  const { requestBody } = (row === undefined ? undefined : asServed.paths[row]?.[method.toLowerCase()]) ?? {};
+  if (requestBody === undefined) return;
+  const text = body?.toString() ?? '';
+  if (text === '' && !requestBody.required) return;
+  const [[mediaType, { schema }] = ['', { schema: {} }]] = Object.entries(requestBody.content);
+  const sent: unknown =
+    mediaType === 'application/json' ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text));
+  const validate = validatorOf(schema);
+  expect(validate(sent), `${method} ${row} was granted: ${JSON.stringify(validate.errors)}`).toBe(true);
 }
 
 /** Of what is in the document; a path that is not, or a method that is not allowed, is nobody's promise. */
