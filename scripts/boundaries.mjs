@@ -34,7 +34,7 @@ const FENCES = [
     libraries: ['jose'],
     builtins: ['crypto', 'util'],
   },
-  { files: 'src/crypto/master-key.ts', builtins: ['fs'] },
+  { files: 'src/crypto/master-key.ts', builtins: ['fs', 'path'] },
   { files: 'src/crypto/password.ts', builtins: ['worker_threads'] },
   {
     files: 'src/store/',

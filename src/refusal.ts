@@ -29,6 +29,7 @@ export const REFUSALS = {
   schema_behind: { http: 503, exit: 5 },
   master_key_unusable: { http: 503, exit: 5 },
   address_in_use: { http: 500, exit: 5 },
+  clock_unset: { http: 500, exit: 5 },
   temporarily_unavailable: { http: 503, exit: 5 },
   user_directory_unavailable: { http: 503, exit: 1 },
   overloaded: { http: 503, exit: 1 },

@@ -12,7 +12,18 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import type { Sha256 } from '../domain/ids.ts';
 
 export interface MasterKey {
@@ -46,14 +57,39 @@ export function parseMasterKey(text: string): MasterKey | undefined {
 
 export const makeMasterKeyText = (): string => randomBytes(32).toString('base64');
 
-/** Never replaces a file; on the disk before anything is sealed under it. @throws the file system's error */
+/**
+ * Never replaces a file; the whole file or none, and on the disk with its name before anything is sealed under it.
+ * @throws the file system's error
+ */
 export function createMasterKeyFile(path: string): void {
-  const file = openSync(path, 'wx', 0o600);
+  const temporary = `${path}.partial-${randomBytes(4).toString('hex')}`;
+  const file = openSync(temporary, 'wx', 0o600);
   try {
     writeSync(file, `${makeMasterKeyText()}\n`);
     fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+  try {
+    giveName(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function giveName(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw error;
+    // Some file systems have no second names.
+    renameSync(temporary, path);
   }
 }
 

@@ -25,6 +25,9 @@ export const MINUTE = durationMs(60_000);
 export const HOUR = durationMs(3_600_000);
 export const DAY = durationMs(86_400_000);
 
+/** Before this nothing of this program existed: a clock that says so was never set. */
+export const EARLIEST = epochMs(1_767_225_600_000);
+
 export const after = (start: EpochMs, duration: number): EpochMs => epochMs(start + duration);
 export const toSeconds = (time: EpochMs): EpochSeconds => Math.floor(time / 1_000) as EpochSeconds;
 export const toMs = (time: EpochSeconds): EpochMs => epochMs(time * 1_000);

@@ -1,12 +1,14 @@
 /** A whole running server: the listener, the app behind it, and the schedule that moves its keys on. */
-import { type App, closeApp, type OpenOptions, openApp } from '../app.ts';
+import { type App, closeApp, type OpenOptions, openApp, systemClock } from '../app.ts';
 import type { Config } from '../config/config.ts';
-import { durationMs, toRfc3339 } from '../domain/time.ts';
+import { durationMs, EARLIEST, toRfc3339 } from '../domain/time.ts';
 import { describeError, type Log } from '../log.ts';
 import { keepIssuer } from '../operations/issuer.ts';
 import { moveKeysOn } from '../operations/keys.ts';
 import { keepReceivers } from '../operations/receivers.ts';
+import { requireWriteRight } from '../operations/schema.ts';
 import { reportOnWorker } from '../operations/worker-watch.ts';
+import { Refusal } from '../refusal.ts';
 import { makeHandling } from './handle.ts';
 import { listenForMetrics, serveMetrics } from './metrics.ts';
 import { type HttpServer, listen } from './server.ts';
@@ -32,8 +34,15 @@ const KEY_SCHEDULE = 2_000;
 /** How often it is looked whether events wait for a worker, ms. */
 const WORKER_WATCH = 60_000;
 
-/** @throws Refusal address_in_use before anything is written; database_unusable, schema_behind, master_key_unusable */
+/** @throws Refusal address_in_use, clock_unset before anything is written; database_unusable, schema_behind, master_key_unusable */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const now = (options.clock ?? systemClock).now();
+  // Sessions that begin in 1970 are over as soon as the clock is set.
+  if (now < EARLIEST) {
+    throw new Refusal('clock_unset', `The clock says ${toRfc3339(now)}, which is before there was this program.`, {
+      remedy: 'timedatectl set-ntp true; in a unit file: After=time-sync.target',
+    });
+  }
   const { server, listen: address, metrics } = options.config;
   const { requestTimeout, bodyLimit } = server;
   const http = await listen({ key: 'listen', ...address, requestTimeout, bodyLimit });
@@ -64,6 +73,7 @@ interface Listening {
 }
 
 async function serveWith(app: App, { http, metricsHttp, log }: Listening): Promise<RunningServer> {
+  await requireWriteRight(app);
   await moveKeysOn(app);
   await app.keys.current();
   const replaced = await keepIssuer(app);

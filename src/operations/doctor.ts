@@ -6,7 +6,7 @@ import type { App } from '../app.ts';
 import { type Finding, fail, ok, warn } from '../domain/finding.ts';
 import { shortKid } from '../domain/ids.ts';
 import type { KeyRingName } from '../domain/signing-key.ts';
-import { type EpochMs, MINUTE, SECOND, toRfc3339 } from '../domain/time.ts';
+import { EARLIEST, MINUTE, SECOND, toRfc3339 } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
 import { listKeysInUse, postgresHealth, sqliteHealth, tryWriteLock, youngestTime } from '../store/health.ts';
@@ -81,16 +81,21 @@ async function attempt(app: App, { name, run }: Check): Promise<readonly Finding
 
 async function checkDatabase({ store }: App, isQuick: boolean): Promise<readonly Finding[]> {
   if (store.dialect === 'postgres') return judgePostgres(await postgresHealth(store), store.label);
-  const { version, journalMode, damage } = await sqliteHealth(store, isQuick);
+  const { version, journalMode, damage, network } = await sqliteHealth(store, isQuick);
   if (damage.length > 0) {
     const remedy = 'stop the server, keep the file, and restore the last backup: auth-server restore FILE';
     return [fail('database', `${store.label} is damaged: ${damage.join('; ')}`, remedy)];
   }
   await tryWriteLock(store);
   const integrity = isQuick ? 'for its integrity: auth-server doctor' : 'integrity ok';
-  if (journalMode === 'wal') return [ok('database', `${store.label}, SQLite ${version}, WAL, ${integrity}`)];
   const remedy = 'keep the file on a local disk: WAL needs shared memory, which network file systems lack';
-  return [fail('database', `${store.label} is in journal mode ${journalMode}, not WAL`, remedy)];
+  if (journalMode !== 'wal') {
+    return [fail('database', `${store.label} is in journal mode ${journalMode}, not WAL`, remedy)];
+  }
+  const findings = [ok('database', `${store.label}, SQLite ${version}, WAL, ${integrity}`)];
+  return network === undefined
+    ? findings
+    : [...findings, warn('file system', `${store.label} is on ${network}, which other machines share`, remedy)];
 }
 
 function judgePostgres(health: Awaited<ReturnType<typeof postgresHealth>>, label: string): readonly Finding[] {
@@ -207,8 +212,6 @@ async function checkCoverage(app: App): Promise<Finding> {
   });
 }
 
-/** Before this nothing of this program existed, and a clock that says so was never set. */
-const EARLIEST = 1_767_225_600_000 as EpochMs;
 const CLOCK = { remedy: 'timedatectl set-ntp true', tolerated: 2 * SECOND, broken: MINUTE } as const;
 
 async function checkClock(app: App): Promise<Finding> {

@@ -1,7 +1,9 @@
 /** The schema as an operator meets it: brought up to date on request, and told when a server starts. */
 import type { App } from '../app.ts';
 import { DEFAULT_CLIENT } from '../domain/ids.ts';
+import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
+import { postgresHealth } from '../store/health.ts';
 import { migrateUp, type SchemaStatus, schemaStatus } from '../store/migrate.ts';
 import { listUsers } from '../store/users.ts';
 
@@ -19,6 +21,19 @@ export async function bringSchemaUp({ store }: App): Promise<Migration> {
 /** Whether there is something to migrate before anything else can be shown. */
 export async function isSchemaBehind({ store }: App): Promise<boolean> {
   return (await schemaStatus(store)).pending.length > 0;
+}
+
+/** For a server, which has to write; opening a SQLite file has shown it already. @throws Refusal database_unusable */
+export async function requireWriteRight({ store }: App): Promise<void> {
+  if (store.dialect === 'sqlite') return;
+  const { isStandby, readOnlyTables } = await postgresHealth(store);
+  if (!isStandby && readOnlyTables.length === 0) return;
+  const what = isStandby ? 'is a standby' : `lets this user only read ${readOnlyTables.join(', ')}`;
+  throw new Refusal('database_unusable', `The database ${store.label} ${what}.`, {
+    remedy: isStandby
+      ? 'point database.url at the primary'
+      : `grant insert, update, delete on ${readOnlyTables.join(', ')}`,
+  });
 }
 
 /** What a server has when it starts: enough to say what is still to do. */

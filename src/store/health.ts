@@ -1,5 +1,5 @@
 /** What a database says about itself, for `doctor`: whether it keeps what it has confirmed, and whether it is whole. */
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { KeyId } from '../domain/ids.ts';
 import { type EpochMs, epochMs } from '../domain/time.ts';
 import type { PostgresStore } from './postgres.ts';
@@ -11,7 +11,21 @@ export interface SqliteHealth {
   readonly journalMode: string;
   /** What `PRAGMA quick_check` found; empty when the file is whole. */
   readonly damage: readonly string[];
+  /** The kind of network file system that the file is on. */
+  readonly network: string | undefined;
 }
+
+/** By the type that statfs(2) tells. */
+const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  26985: 'NFS',
+  20859: 'SMB',
+  4283649346: 'SMB',
+  4266872130: 'SMB',
+  16914839: '9P',
+  12805120: 'Ceph',
+  1397113167: 'AFS',
+  198183888: 'Lustre',
+};
 
 /** Faults that are named; a damaged file has one or thousands. */
 const DAMAGE = 3;
@@ -28,6 +42,8 @@ export function sqliteHealth(store: SqliteStore, isQuick = false): Promise<Sqlit
         .flatMap((finding) => finding.split('\n'))
         .filter((line) => line !== 'ok' && !line.startsWith('***'))
         .slice(0, DAMAGE),
+      // A signed number on some machines.
+      network: NETWORK_FILE_SYSTEMS[statfsSync(store.path).type >>> 0],
     };
   });
 }

@@ -36,7 +36,7 @@ const limits = {
 const INT8 = 20;
 
 /** Classes of SQLSTATE that mean trouble with the server, not with us (PostgreSQL, appendix A). */
-const TROUBLE = /^(08|25006|40001|40P01|53|55P03|57|58|XX)/;
+const TROUBLE = /^(08|25006|40001|40P01|42501|53|55P03|57|58|XX)/;
 const REPEATABLE = /^(40001|40P01)$/;
 /** Wrong password, no such database or role, not allowed: waiting will not help. */
 const MISCONFIGURED = /^(28|3D000|42501)/;
