@@ -97,7 +97,6 @@ export function Tui({ look, quit, stop, onStop, ...rest }: TuiProps): ReactNode 
   const state = model.state();
   const now = look.isSpoken ? state.readAt : app.clock.now();
   const view = { ...size, now, label: app.store.label, isUtf8: look.isUtf8 };
-  return (
-    <Frame rows={look.isSpoken ? sentencesOf(state, view) : pictureOf(state, view)} isColoured={look.isColoured} />
-  );
+  const rows = look.isSpoken ? sentencesOf(state, view) : pictureOf(state, view);
+  return <Frame rows={rows} isColoured={look.isColoured} wraps={look.isSpoken} />;
 }

@@ -7,6 +7,8 @@ import type { Row, Span } from './rows.ts';
 export interface FrameProps {
   readonly rows: readonly Row[];
   readonly isColoured: boolean;
+  /** Sentences go on in the next row; rows of a picture never do. */
+  readonly wraps: boolean;
 }
 
 // Names, not values: the user's theme decides. Each has a word or a mark that says the same.
@@ -34,12 +36,12 @@ function Piece({ span, isColoured }: { readonly span: Span; readonly isColoured:
 }
 
 /** One `Text` a row: a box for each cell costs three times as much. */
-export function Frame({ rows, isColoured }: FrameProps): ReactNode {
+export function Frame({ rows, isColoured, wraps }: FrameProps): ReactNode {
   return (
     <Box flexDirection="column">
       {rows.map((row, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a row of the screen is its place
-        <Text key={index} wrap="truncate">
+        <Text key={index} wrap={wraps ? 'wrap' : 'truncate'}>
           {row.map((span, place) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a row have no other name
             <Piece key={place} span={span} isColoured={isColoured} />

@@ -25,7 +25,7 @@ function progress(outlook: KeyOutlook, now: EpochMs): string {
   const { step } = outlook;
   if (step === null) return '';
   const start = startOf(outlook);
-  return bar((now - start) / Math.max(1, step.at - start), 20);
+  return bar((now - start) / Math.max(1, step.at - start), 8);
 }
 
 function nextText({ step }: KeyOutlook, now: EpochMs): string {

@@ -99,13 +99,13 @@ function footerRow(state: State, width: number): Row {
 }
 
 function bodyOf(state: State, view: View): readonly Row[] {
-  const { over, opened, listing, screen } = state;
+  const { over, opened, listing } = state;
   if (over?.kind === 'help') return helpRows(state, view.columns);
   if (over?.kind === 'palette') return paletteRows(state, over, bodyRows(view));
   if (opened !== undefined) return storyRows(state, opened, { now: view.now, rows: bodyRows(view) });
   if (listing === undefined) return [rowOf(' reading')];
   if (listing.ids.length === 0) return [rowOf(` ${listing.note === '' ? 'nothing here yet' : listing.note}`)];
-  if (isBeside(state, view)) return besideRows(state, view, screen === SESSIONS ? 56 : 62);
+  if (isBeside(state, view)) return besideRows(state, view, leftOf(view));
   return listingRows(state, view, view.columns);
 }
 
@@ -126,6 +126,9 @@ function listingRows(state: State, view: View, width: number): readonly Row[] {
     }),
   ];
 }
+
+/** Columns of the list: what the story beside it does not need, and never less than its ids and states do. */
+const leftOf = ({ columns }: Size): number => Math.max(56, columns - 67);
 
 /** The list, and beside it what the session under the cursor has been through. */
 function besideRows(state: State, view: View, left: number): readonly Row[] {

@@ -1,5 +1,5 @@
 /** The terminal interface of the executable in a real terminal, tmux: keys in, screen out, and the terminal as it was. */
-import { copyFileSync, readFileSync, renameSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { makeProgram, type Program } from '../support/executable.ts';
@@ -93,6 +93,32 @@ test.each([
   await terminal.shows(`EXIT ${code}`);
   await terminal.isBack();
 });
+
+test.each([
+  ['SIGUSR2', 'thrown', "throw new Error('boom')"],
+  ['SIGWINCH', 'rejected', "void Promise.reject(new Error('boom'))"],
+] as const)(
+  'a crash (%s: an error is %s) gives the screen back first, then says what it was (tick 38)',
+  async (signal, _, crash) => {
+    const { program, server } = await withSession();
+    await server.stop('SIGTERM');
+    // From source, because nothing can make the packed program fail.
+    const root = path.dirname(path.dirname(import.meta.dirname));
+    const preload = path.join(program.folder, 'crash.mjs');
+    writeFileSync(preload, `process.on('${signal}', () => { ${crash}; });`);
+    const terminal = openTerminal(program.folder);
+    const node = path.join(root, 'node_modules/.bin/node');
+    const loader = path.join(root, 'scripts/tsx-hook.ts');
+    terminal.type(
+      `bash -c 'echo $$ >pid; exec ${node} --import ${loader} --import ./crash.mjs ${root}/cli/main.ts tui'; echo EXIT $?`,
+    );
+    await terminal.shows('alice');
+    process.kill(pidOf(program), signal);
+    await terminal.shows('error: this is a bug: Error: boom');
+    await terminal.shows('EXIT 1');
+    await terminal.isBack();
+  },
+);
 
 test('Ctrl-C ends it; Ctrl-Z and SIGTSTP stop it, and fg goes on (tick 38)', async () => {
   const { program } = await withSession();

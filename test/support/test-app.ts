@@ -5,7 +5,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type App, closeApp, openApp } from '../../src/app.ts';
+import { type App, closeApp, openApp, type Random } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import {
   type ClientId,
@@ -39,6 +39,7 @@ export async function openTestApp(
   url: string,
   settings: Readonly<Record<string, unknown>> = {},
   clock: FakeClock = fakeClock(),
+  random?: Random,
 ): Promise<TestApp> {
   const folder = scratchFolder('app');
   const masterKey = { file: path.join(folder, 'auth-server.key') };
@@ -50,7 +51,14 @@ export async function openTestApp(
     await migrateUp(behind.store);
     await closeApp(behind);
   }
-  const app = await openApp({ config, log, schema: 'create', clock, databaseClock: false });
+  const app = await openApp({
+    config,
+    log,
+    schema: 'create',
+    clock,
+    databaseClock: false,
+    ...(random === undefined ? {} : { random }),
+  });
   onTestFinished(async () => {
     await closeApp(app);
     rmSync(folder, { recursive: true, force: true });

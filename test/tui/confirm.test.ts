@@ -1,6 +1,6 @@
 /** What confirms in the terminal interface, and what never does (experience.md §3: held keys end nothing). */
 import { expect, test } from 'vitest';
-import { answerQuestion, type Question } from '../../cli/tui/confirm.ts';
+import { answerQuestion, choices, type Question } from '../../cli/tui/confirm.ts';
 
 const one: Question = { text: 'End it?', answer: 'y', typed: '', askedAt: 0, reason: undefined };
 const many: Question = { text: 'End 21?', answer: '21', typed: '', askedAt: 0, reason: undefined };
@@ -24,4 +24,12 @@ test('several sessions end when their number has been typed, and Enter never hel
   expect(answerQuestion(first.question, '1', 400).kind).toBe('yes');
   expect(answerQuestion(first.question, '\u007f', 400)).toEqual({ kind: 'waiting', question: many });
   expect(answerQuestion(many, '\u001b', 400).kind).toBe('keep');
+});
+
+test('e edits the reason where one is kept, and is a wrong key where none is', () => {
+  expect(answerQuestion({ ...one, reason: 'operator' }, 'e', 400).kind).toBe('edit');
+  expect(answerQuestion({ ...many, reason: 'operator' }, 'e', 400).kind).toBe('edit');
+  expect(answerQuestion(one, 'e', 400).kind).toBe('keep');
+  expect(choices({ ...one, reason: 'theft' })).toBe('reason: theft (e edits)    y: do it    other key: keep');
+  expect(choices({ ...many, typed: '2' })).toBe('Type 21: 2_    Esc: keep');
 });
