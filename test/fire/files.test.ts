@@ -1,5 +1,5 @@
 /**
- * Q1, Q2, Q5, Q6, Q9, Q11: a SQLite file that is not one, or is taken away, replaced, damaged or edited. Before the start
+ * Q1 to Q6, Q9, Q11: a SQLite file that is not one, or is taken away, replaced, damaged or edited. Before the start
  * that is exit 5; while serving it is 503 and `/readyz` 503, and never an empty database that nobody asked for.
  */
 import {
@@ -16,9 +16,10 @@ import {
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { refreshRequest, type Session } from '../../scripts/fire/load.ts';
+import { refreshRequest, type Session, sessionOf } from '../../scripts/fire/load.ts';
 import { get, post } from '../../scripts/fire/wire.ts';
 import { type Ground, makeGround, type Served } from './ground.ts';
+import { attach, detach } from './strace.ts';
 
 const beside = (ground: Ground): readonly string[] => [`${ground.file}-wal`, `${ground.file}-shm`];
 
@@ -153,6 +154,60 @@ test('Q6: a folder that cannot be written to at the start: exit 5', async () => 
   const before = ['unshare', '-rm', 'sh', '-c', readOnly, ground.folder];
   const { code, stderr } = await ground.tryStart({ before });
   expect({ code, stderr }).toMatchObject({ code: 5, stderr: expect.stringContaining('auth.db') });
+});
+
+test('Q6: read-only while serving: 503 for changes, the rest goes on; and as before when it is over', async () => {
+  const ground = await makeGround('sqlite');
+  const served = await ground.start();
+  const session = await served.login();
+  const calls = 'pwrite64,ftruncate,fsync,fdatasync';
+  const strace = await attach(served.pid, [
+    '-o',
+    '/dev/null',
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${calls}:error=EROFS`,
+  ]);
+  const refused = await served.send(refreshRequest(session, 'a-key'));
+  expect({ status: refused.status, text: refused.text }).toMatchObject({ status: 503 });
+  const verify = post('/verify', { token: session.accessToken }, { Authorization: ground.api });
+  expect((await served.send(verify)).text).toContain('"active":true');
+  await detach(strace);
+  expect((await served.send(refreshRequest(session, 'a-key'))).status).toBe(200);
+  expect(await ground.query('pragma integrity_check')).toEqual([{ integrity_check: 'ok' }]);
+});
+
+describe('what SQLite keeps beside the file, while nobody has it open', () => {
+  test.each<[string, (wal: string, shm: string) => void]>([
+    ['Q3: the log is deleted', (wal) => rmSync(wal)],
+    ['Q3: the log is truncated', (wal) => truncateSync(wal, Math.floor(statSync(wal).size / 2))],
+    [
+      'Q3: one byte of the log is another',
+      (wal) => overwrite(wal, Math.floor(statSync(wal).size / 2), Buffer.from([0x5a])),
+    ],
+    ['Q4: the index of the log is deleted', (_, shm) => rmSync(shm)],
+  ])('%s: it starts with what SQLite recovers, and answers no worse than that', async (name, damage) => {
+    const ground = await makeGround('sqlite');
+    let served = await ground.start();
+    let session = await served.login();
+    for (let step = 0; step < 5; step += 1) {
+      session = sessionOf((await served.send(refreshRequest(session, `key-${step}`))).text);
+    }
+    await served.end('SIGKILL');
+    const [wal = '', shm = ''] = beside(ground);
+    damage(wal, shm);
+    served = await ground.start();
+    expect(await ground.query('pragma integrity_check')).toEqual([{ integrity_check: 'ok' }]);
+    expect(await ready(served)).toBe(200);
+    const { status, text } = await served.send(refreshRequest(session, 'the-last-key'));
+    // Without the log commits are lost, and what they made is of a family that is ahead of the file or unknown to it.
+    if (name.startsWith('Q4')) expect(status).toBe(200);
+    else expect([200, 401]).toContain(status);
+    if (status === 401) expect(text).toMatch(/"unknown"/);
+    expect((await served.send(refreshRequest(await served.login(), 'a-key'))).status).toBe(200);
+    expect(served.said()).not.toContain('unforeseen');
+  });
 });
 
 test('Q9: a schema newer than the program, or a migration that it does not know: exit 5, naming both', async () => {

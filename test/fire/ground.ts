@@ -81,7 +81,8 @@ export interface Ground {
   runAs(options: StartOptions, ...args: readonly string[]): Promise<Finished>;
   /** A `serve` that does not become a server. */
   tryStart(options?: StartOptions): Promise<Finished>;
-  query<Row>(sql: string): Promise<Row[]>;
+  /** @param url of another database */
+  query<Row>(sql: string, url?: string): Promise<Row[]>;
 }
 
 /** A part of what there is, by chance, in order; all of it in the long forms. */
@@ -131,7 +132,7 @@ export async function makeGround(
     run: (...args) => finish(launch(folder, args, {})),
     runAs: (options, ...args) => finish(launch(folder, args, options)),
     tryStart: (options = {}) => finish(launch(folder, ['serve', '--port', '0'], options)),
-    query: (sql) => query(database, sql),
+    query: (sql, other = database) => query(other, sql),
   };
 }
 

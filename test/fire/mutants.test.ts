@@ -2,41 +2,13 @@
  * Who finds nothing in a broken server has looked at nothing: copies of the program, each with one promise taken out of its
  * source, run under the same races and the same history checker, which must object.
  */
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { expect, test } from 'vitest';
 import { type Entry, violationsOf } from '../../scripts/fire/history.ts';
 import { recorded, refreshRequest, sessionOf } from '../../scripts/fire/load.ts';
 import { openWire, post } from '../../scripts/fire/wire.ts';
 import { type Ground, makeGround, SEED, type Served } from './ground.ts';
+import { type Change, mutant } from './mutant.ts';
 import { openRacers, race } from './races.ts';
-
-const root = path.dirname(path.dirname(import.meta.dirname));
-
-interface Change {
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
-
-/** A copy of the program with these changes. @returns how to run it */
-function mutant(ground: Ground, changes: readonly Change[]): readonly string[] {
-  const folder = path.join(ground.folder, 'mutant');
-  mkdirSync(folder);
-  for (const name of ['src', 'cli', 'package.json'])
-    cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
-  symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
-  for (const { file, from, to } of changes) {
-    const source = readFileSync(path.join(folder, file), 'utf8');
-    // A mutant that is none any more proves nothing.
-    expect(source.split(from), `${file}: ${from}`).toHaveLength(2);
-    writeFileSync(
-      path.join(folder, file),
-      source.replace(from, () => to),
-    );
-  }
-  return [path.join(root, 'node_modules/.bin/node'), path.join(folder, 'cli/main.ts')];
-}
 
 /** A rotation that does not look whether the family is still where its token says. */
 const NO_COMPARE_AND_SWAP: readonly Change[] = [

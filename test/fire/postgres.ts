@@ -4,10 +4,11 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { onTestFinished } from 'vitest';
 import { startPostgres } from '../support/postgres-global-setup.ts';
 import type { Ground } from './ground.ts';
@@ -19,6 +20,8 @@ export interface OwnPostgres {
   readonly port: number;
   /** Ends at once, as a machine that loses its power would, and starts again. */
   restartImmediately(): Promise<void>;
+  /** Who is let in from now on, and how (pg_hba.conf). */
+  admit(rules: readonly string[]): Promise<void>;
   /** All processes of it stop where they are. @returns lets them go on */
   freeze(): () => void;
 }
@@ -99,6 +102,10 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
         });
       });
       await ready;
+    },
+    async admit(rules) {
+      writeFileSync(path.join(data, 'pg_hba.conf'), `${rules.join('\n')}\n`);
+      await runOn(`${cluster.url}/postgres`, 'select pg_reload_conf()');
     },
     freeze() {
       const main = postmaster();
@@ -237,6 +244,13 @@ export async function openCuttingProxy(target: number): Promise<CuttingProxy> {
       };
     },
   };
+}
+
+/** One statement, by a connection of its own. */
+export async function runOn(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
 }
 
 /** Of the servers under test, now. */
