@@ -34,8 +34,8 @@ const KINDS: Readonly<Record<string, Slow>> = {
   halved: { opening: `${HEAD}X-Half`, endsItsSide: true, patience: 6 },
 };
 
-/** A busy machine closes so many later than an idle one, s. */
-const SLACK = 5;
+/** A busy machine closes so many later than an idle one, and sees it later, s. */
+const SLACK = 5 + EACH / 200;
 
 /** Connected when this resolves. @returns when the server has closed it: after how long, s */
 async function slowClient(
