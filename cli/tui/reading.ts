@@ -9,7 +9,7 @@ import { showFamily } from '../../src/operations/families.ts';
 import { withNames } from '../family-text.ts';
 import { loadEvents } from './events.ts';
 import { loadHealth } from './health.ts';
-import type { Listing, SessionRef } from './listing.ts';
+import { firstShown, type Listing, type SessionRef } from './listing.ts';
 import { makeRateCounter } from './rates.ts';
 import { loadClients, loadKeys, loadUsers } from './screens.ts';
 import { loadSessions } from './sessions.ts';
@@ -19,6 +19,7 @@ import {
   EVENTS,
   isBeside,
   KEYS,
+  listRows,
   SESSIONS,
   type Size,
   type State,
@@ -72,12 +73,12 @@ export function makeReading(options: ReadingOptions): Reading {
     const loaded = await load(app, before, log);
     const { screen, filter, events, listing } = get();
     const isStill = screen === before.screen && filter === before.filter && events === before.events;
-    if (isStill && listing === before.listing) show(cell, loaded, 0);
+    if (isStill && listing === before.listing) show(options, loaded, 0);
   }
 
   async function refresh(listing: Listing): Promise<void> {
     const fresh = await listing.refresh(visibleIds(get(), size()));
-    if (get().listing === listing) show(cell, fresh.listing, fresh.arrived);
+    if (get().listing === listing) show(options, fresh.listing, fresh.arrived);
   }
 
   /** @returns the session whose story is to be seen, and what changes when it does */
@@ -93,7 +94,7 @@ export function makeReading(options: ReadingOptions): Reading {
     if (wanted === undefined) return;
     const { sid, version } = wanted;
     const isKnown = before.story?.row.sid === sid && before.story.version === version;
-    // An event does not change with its session, so that there the story is read each time.
+    // An event does not change with the session that is opened from it: there the story is read each time.
     if (isKnown && before.screen === SESSIONS) return;
     const found = await showFamily(app, sid);
     const [row] = await withNames(app, [found.family]);
@@ -115,7 +116,7 @@ export function makeReading(options: ReadingOptions): Reading {
       attempt(async () => {
         const { listing } = get();
         const longer = await listing?.more?.();
-        if (longer !== undefined && get().listing === listing) show(cell, longer, get().arrived);
+        if (longer !== undefined && get().listing === listing) show(options, longer, get().arrived);
       }),
     turn: async () => {
       const { lost } = get();
@@ -146,16 +147,17 @@ const LOADS: Readonly<Record<number, Load>> = {
 const load = (app: App, state: State, log: () => readonly string[]): Promise<Listing> =>
   LOADS[state.screen]?.(app, state) ?? loadHealth(app, log);
 
-/** The cursor stays on its row while that is there. */
-function show({ get, set }: Cell, listing: Listing, arrived: number): void {
-  const { cursorId, marked } = get();
-  const keeps = cursorId !== undefined && listing.ids.includes(cursorId);
+/** The cursor stays on its row while that is there, and in sight. */
+function show({ cell, size }: ReadingOptions, listing: Listing, arrived: number): void {
+  const { cursorId, marked, start } = cell.get();
+  const at = listing.ids.indexOf(cursorId ?? '');
   const ids = new Set(listing.ids);
-  set({
+  cell.set({
     listing,
     arrived,
     marked: new Set([...marked].filter((id) => ids.has(id))),
-    ...(keeps ? {} : { cursorId: listing.ids[0], start: 0 }),
+    cursorId: at === -1 ? listing.ids[0] : cursorId,
+    start: at === -1 ? 0 : firstShown(at, start, listRows(size())),
   });
 }
 

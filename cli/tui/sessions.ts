@@ -35,8 +35,12 @@ export async function loadSessions(app: App, filter: string): Promise<Listing> {
     const { family } = await showFamily(app, wanted.id);
     return listingOf({ app, rows: await withNames(app, [family]), search: undefined, next: null, isCut: false });
   }
-  const { families, next, isCut } = await searchFamilies(app, wanted.search, { limit: PAGE });
-  return listingOf({ app, rows: await withNames(app, families), search: wanted.search, next, isCut });
+  return find(app, wanted.search);
+}
+
+async function find(app: App, search: FamilySearch): Promise<Listing> {
+  const { families, next, isCut } = await searchFamilies(app, search, { limit: PAGE });
+  return listingOf({ app, rows: await withNames(app, families), search, next, isCut });
 }
 
 function listingOf(found: Found): Listing {
@@ -88,6 +92,8 @@ async function readOn(found: Found, after: FamilyPlace): Promise<Listing> {
 /** Nothing moves: new ones are counted, and one that fits no longer stays until the list is read anew. */
 async function refresh(found: Found, visible: readonly string[]) {
   const { app, rows, search } = found;
+  // Where there is none, nothing can move.
+  if (rows.length === 0 && search !== undefined) return { listing: await find(app, search), arrived: 0 };
   const fresh = await readFamilies(app, visible as readonly FamilyId[]);
   const byId = new Map<string, FamilyView>(fresh.map((family) => [family.sid, family]));
   const [top] = rows;

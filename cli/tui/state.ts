@@ -129,7 +129,7 @@ export const bodyRows = ({ rows }: Size): number => Math.max(2, rows - 1 - HEAD 
 export const listRows = (size: Size): number => bodyRows(size) - 1;
 
 export const isBeside = ({ screen, opened }: State, { columns }: Size): boolean =>
-  columns >= BESIDE && opened === undefined && (screen === SESSIONS || screen === EVENTS);
+  columns >= BESIDE && opened === undefined && screen === SESSIONS;
 
 /** The ids on screen. */
 export const visibleIds = ({ listing, start }: State, size: Size): readonly string[] =>

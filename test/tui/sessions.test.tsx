@@ -118,6 +118,26 @@ describeOnBothDatabases('sessions', (makeUrl) => {
     await tui.shows('FROZEN');
   });
 
+  test('an empty list shows the first session when it comes; a cursor at the end of a long list stays in sight', async () => {
+    const { app, clock } = await openTestApp(await makeUrl());
+    const tui = startTui(app);
+    await tui.shows('no session fits');
+    await storeFamilies(app, [{ subject: 'solo' }]);
+    await tui.shows('solo');
+    clock.advance(1_000);
+    await storeFamilies(
+      app,
+      Array.from({ length: 60 }, () => ({ subject: 'many' })),
+    );
+    await tui.shows('60 new above (g)');
+    tui.press('g');
+    await tui.shows('many');
+    tui.press('G');
+    await tui.shows('solo');
+    expect(subjectsOf(tui)).toHaveLength(17);
+    await filter(tui, 'solo', 'solo');
+  });
+
   test('several end when their number is typed, with the reason that was given (ticks 21, 22, 36)', async () => {
     const { app, clock } = await openTestApp(await makeUrl());
     const ids = await storeFamilies(app, [{ subject: 'anna' }, { subject: 'bert' }, { subject: 'cleo' }]);
