@@ -9,7 +9,8 @@ export interface Credentials {
   /** As typed; the local directory compares its canonical form. */
   readonly username: string;
   readonly password: Secret;
-  readonly clientId: ClientId | null;
+  /** `default` for a login that names none: it belongs to that client. */
+  readonly clientId: ClientId;
   readonly ip: string | null;
   readonly userAgent: string | null;
 }
