@@ -22,9 +22,9 @@ import {
   type CutAt,
   type CutHow,
   type CuttingProxy,
-  connectionsOf,
   openCuttingProxy,
   throughProxy,
+  untilPoolIs,
 } from './postgres.ts';
 
 const POOL = 5;
@@ -74,7 +74,7 @@ async function live({ ground, served }: Place, send: Send): Promise<void> {
 }
 
 async function expectSound({ ground, served }: Place): Promise<void> {
-  expect(await connectionsOf(ground)).toBeLessThanOrEqual(POOL);
+  await untilPoolIs(ground, POOL);
   expect(served.said()).not.toContain('unforeseen');
 }
 

@@ -8,7 +8,7 @@ import { type Load, startLoad } from '../../scripts/fire/load.ts';
 import { get } from '../../scripts/fire/wire.ts';
 import { openTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { expectCleanHistory, type Ground, makeGround, SEED, type Served, TIMES, tell } from './ground.ts';
-import { connectionsOf, startOwnPostgres, throughProxy } from './postgres.ts';
+import { startOwnPostgres, throughProxy, untilPoolIs } from './postgres.ts';
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const CLIENTS = 16;
@@ -31,7 +31,7 @@ async function expectOnlyTrouble(ground: Ground, load: Load, served: Served): Pr
   const { statuses, slowestMs } = load.tally();
   expect(Object.keys(statuses).filter((status) => status !== '200' && status !== '503')).toEqual([]);
   expect(slowestMs).toBeLessThan(REQUEST_TIMEOUT_MS + 1_000);
-  expect(await connectionsOf(ground)).toBeLessThanOrEqual(POOL);
+  await untilPoolIs(ground, POOL);
   expect((await served.send(get('/readyz'))).status).toBe(200);
   expect(served.said()).not.toContain('unforeseen');
   await expectCleanHistory(ground, load.history);

@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
 import { startPostgres } from '../support/postgres-global-setup.ts';
+import { until } from '../support/until.ts';
 import type { Ground } from './ground.ts';
 
 const LIMIT_MS = 30_000;
@@ -253,13 +254,14 @@ export async function runOn(url: string, sql: string): Promise<void> {
   await client.query(sql).finally(() => client.end());
 }
 
-/** Of the servers under test, now. */
-export async function connectionsOf(ground: Ground): Promise<number> {
-  const [row] = await ground.query<{ count: string }>(
-    "select count(*) as count from pg_stat_activity where application_name = 'auth-server'",
-  );
-  return Number(row?.count);
-}
+/** The servers under test keep no more connections than their pool has; Postgres takes a moment to see that one is gone. */
+export const untilPoolIs = (ground: Ground, size: number): Promise<void> =>
+  until(async () => {
+    const [row] = await ground.query<{ count: string }>(
+      "select count(*) as count from pg_stat_activity where application_name = 'auth-server'",
+    );
+    return Number(row?.count) <= size;
+  }, `no more than ${size} connections`);
 
 /** How to come to the database of a ground by another port, and its own. */
 export async function throughProxy(ground: Ground): Promise<{ readonly port: number; url(port: number): string }> {
