@@ -70,7 +70,7 @@ test('it says for people what it did, and that the master key is not in the copy
 const watch = { signal: new AbortController().signal };
 
 test.each(['taken.db', 'auth.db', './auth.db', 'auth.db-wal', 'folder', 'missing/x.db'])(
-  'onto %s nothing is written, and nothing is left',
+  'G13: onto %s nothing is written, and nothing is left',
   async (target) => {
     const { folder, database } = await makeInstance();
     writeFileSync(path.join(folder, 'taken.db'), 'mine');
@@ -95,7 +95,7 @@ test('onto an existing file it exits 1 and says what to do', async () => {
   });
 });
 
-test('a disk that is full ends it with exit 1, without a file', async () => {
+test('G13: a disk that is full ends it with exit 1, without a file', async () => {
   const instance = await makeInstance();
   fatten(instance.database, 20);
   const root = path.dirname(path.dirname(import.meta.dirname));
@@ -118,7 +118,7 @@ test('a disk that is full ends it with exit 1, without a file', async () => {
   expect(readdirSync(instance.folder).filter((name) => name.startsWith('copy.db'))).toEqual([]);
 });
 
-test.each(['SIGINT', 'SIGTERM'] as const)('%s in the middle leaves nothing, and ends with 130', async (signal) => {
+test.each(['SIGINT', 'SIGTERM'] as const)('G10: %s in the middle leaves nothing, and ends with 130', async (signal) => {
   const instance = await makeInstance();
   fatten(instance.database, 200);
   const { child, stderr } = startCli(['backup', 'copy.db'], { cwd: instance.folder });

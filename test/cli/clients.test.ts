@@ -40,13 +40,15 @@ test('a secret is shown once: in JSON, or by itself on stdout with the words aro
   expect(JSON.stringify(clients)).not.toContain(stdout.trim());
 });
 
-test('an id that is taken is exit 1; a client that cannot be is exit 2; nothing is changed', async () => {
+test('G8: an id that is taken is exit 1; a client that cannot be is exit 2; nothing is changed', async () => {
   const cli = await makeCliDatabase();
   await cli.inside((app) => addClient(app, { id: 'api', type: 'admin', isPublic: false, audiences: [], policy: {} }));
   const before = cli.hash();
   const cases: readonly (readonly [number, readonly string[]])[] = [
     [1, ['add', 'api', '--type', 'resource-server']],
     [2, ['add', 'a:b', '--type', 'app']],
+    [2, ['add', 'a b', '--type', 'app']],
+    [2, ['add', 'x'.repeat(300), '--type', 'app']],
     [2, ['add', 'x', '--type', 'server']],
     [2, ['add', 'x', '--type', 'admin', '--leeway', '1s']],
     [2, ['add', 'x', '--type', 'app', '--leeway', '6m']],
@@ -55,9 +57,11 @@ test('an id that is taken is exit 1; a client that cannot be is exit 2; nothing 
     [3, ['set', 'nobody', '--audience', 'x']],
     [1, ['remove', 'default', '--yes']],
   ];
-  for (const [code, args] of cases) {
-    expect(await cli.run(['clients', ...args]), args.join(' ')).toMatchObject({ code, stdout: '' });
-  }
+  await Promise.all(
+    cases.map(async ([code, args]) => {
+      expect(await cli.run(['clients', ...args]), args.join(' ')).toMatchObject({ code, stdout: '' });
+    }),
+  );
   expect(cli.hash()).toBe(before);
 });
 

@@ -49,7 +49,7 @@ test('a session is shown by its short id, with its timeline, and without anythin
   }
 });
 
-test('nothing found is exit 0 and a hint; what is no id is exit 2; an unknown one is exit 3', async () => {
+test('G2: nothing found is exit 0 and a hint; what is no id is exit 2; an unknown one is exit 3', async () => {
   const cli = await makeCliDatabase();
   expect(await cli.run(['families', 'list'])).toMatchObject({
     code: 0,
@@ -78,7 +78,7 @@ test('nothing found is exit 0 and a hint; what is no id is exit 2; an unknown on
   );
 }, 60_000);
 
-test('revoking asks; a dry run counts exactly what then ends; an ended session is nothing to end', async () => {
+test('G3, G4: revoking asks; a dry run counts exactly what then ends; an ended session is nothing to end', async () => {
   const cli = await makeCliDatabase();
   const ids = await cli.inside((app, clock) =>
     storeFamilies(app, [

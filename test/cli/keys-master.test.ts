@@ -62,7 +62,7 @@ test.each([
 });
 
 test.each(['SIGINT', 'SIGKILL'] as const)(
-  '%s in the middle of a rewrap: one master key opens all keys, and saying it again finishes it',
+  'G10: %s in the middle of a rewrap: one master key opens all keys, and saying it again finishes it',
   async (signal) => {
     const instance = await makeInstance();
     const cwd = instance.folder;

@@ -103,7 +103,7 @@ test('an empty list is an empty stdout and a line of what to do, and one documen
   expect(JSON.parse(json.stdout())).toEqual({ families: [], next_cursor: null });
 });
 
-test('no row is wider than the terminal, whatever is in it; columns drop from the right, never the first', () => {
+test('Z3, Z4: no row is wider than the terminal, whatever is in it; columns drop from the right, never the first', () => {
   const rows = [
     session(),
     session({ subject: 'a'.repeat(10_240), device: '漢字'.repeat(40), state: '👩‍👩‍👧'.repeat(30) }),
@@ -155,7 +155,7 @@ test.for<[string, string]>([
   ['a bidi override', '\u202egpj.exe'],
   ['a zero-width joiner of nothing', 'a\u200bb'],
   ['a tab', 'a\tb'],
-])('%s from outside is shown, never obeyed', ([, hostile]) => {
+])('Z1, Z2, Z3: %s from outside is shown, never obeyed', ([, hostile]) => {
   for (const options of [{}, { isTerminal: false }, { json: true }, { width: 30 }, { isColoured: true }]) {
     const { out, stdout, stderr } = capture(options);
     out.list(listing([session({ subject: hostile, state: 'REUSE', device: hostile })]));

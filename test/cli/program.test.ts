@@ -53,7 +53,7 @@ test.for<[string, readonly string[]]>([
   ['no command', []],
   ['no subcommand', ['config']],
   ['an option that there is not', ['migrate', 'status', '--bogus']],
-])('%s: exit 2, usage on stderr, nothing on stdout', async ([, args]) => {
+])('G1: %s: exit 2, usage on stderr, nothing on stdout', async ([, args]) => {
   const { code, stdout, stderr } = await runCli(args, { cwd: workFolder() });
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/usage: auth-server/i);
@@ -77,7 +77,7 @@ test.for<[string, readonly string[], RegExp]>([
   ['an argument too many', ['migrate', 'status', 'now'], /too many arguments/],
   ['an option without its value', ['serve', '--port'], /argument missing/],
   ['a value that does not fit', ['serve', '--port', '99999'], /whole number from 0 to 65535/],
-])('%s: exit 2, what is wrong, the usage, and what to do', async ([, args, wrong]) => {
+])('G1: %s: exit 2, what is wrong, the usage, and what to do', async ([, args, wrong]) => {
   const { exit, lines } = await failing(args);
   expect(exit).toBe(2);
   expect(lines[0]).toMatch(/^error: /);
@@ -122,7 +122,7 @@ test('a refusal has one line of what is wrong and one of what to do; its exit co
   });
 });
 
-test('a reader that has read enough is no failure', async () => {
+test('G9: a reader that has read enough is no failure', async () => {
   const { child } = startCli(['config', 'schema'], { cwd: workFolder() });
   child.stdout?.destroy();
   await once(child, 'exit');

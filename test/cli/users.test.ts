@@ -39,7 +39,7 @@ test('a new password, disabling and removing end sessions, and each says how man
   expect(await cli.run(['users', 'show', subject])).toMatchObject({ code: 3, stdout: '' });
 });
 
-test('a name that is taken is exit 1, before any password is asked for', async () => {
+test('G7: a name that is taken is exit 1, before any password is asked for', async () => {
   const cli = await makeCliDatabase();
   await cli.run(['users', 'add', 'alice', STDIN], 'correct horse');
   const { code, stdout, stderr } = await cli.run(['users', 'add', 'Alice']);
@@ -47,7 +47,7 @@ test('a name that is taken is exit 1, before any password is asked for', async (
   expect(stderr).toMatch(/^error: There is a user of this name\.\ntry: {3}\S/);
 });
 
-test('a password as an argument is refused with a hint, and is not repeated', async () => {
+test('G5: a password as an argument is refused with a hint, and is not repeated', async () => {
   const cli = await makeCliDatabase();
   const before = cli.hash();
   for (const args of [['--password', 'hunter2hunter2'], ['--password=hunter2hunter2'], ['--password']]) {
@@ -59,7 +59,7 @@ test('a password as an argument is refused with a hint, and is not repeated', as
   expect(cli.hash()).toBe(before);
 });
 
-test('a password that is no password is exit 2, and nobody is added', async () => {
+test('G6: a password that is no password is exit 2, and nobody is added', async () => {
   const cli = await makeCliDatabase();
   const before = cli.hash();
   const cases: readonly (readonly [string, string | Uint8Array])[] = [

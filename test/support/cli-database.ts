@@ -5,13 +5,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import BetterSqlite3 from 'better-sqlite3';
-import pg from 'pg';
 import { type App, closeApp, openApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { makeLog } from '../../src/log.ts';
 import { moveKeysOn } from '../../src/operations/keys.ts';
 import { migrateUp } from '../../src/store/migrate.ts';
+import { allRows } from './all-rows.ts';
 import { type CliResult, runCli, workFolder } from './cli.ts';
 import { type DatabaseKind, makeDatabase } from './databases.ts';
 import { type FakeClock, fakeClock } from './fake-clock.ts';
@@ -59,7 +58,7 @@ export async function makeCliDatabase(
       await migrateUp(behind.store);
       await closeApp(behind);
     }
-    const app = await openApp({ config, log, schema: 'create', clock });
+    const app = await openApp({ config, log, schema: 'create', clock, databaseClock: false });
     try {
       await moveKeysOn(app);
       return await work(app, clock);
@@ -85,36 +84,6 @@ export async function makeCliDatabase(
       createHash('sha256')
         .update(readFileSync(path.join(folder, 'auth.db')))
         .digest('hex'),
-    contents: () => (kind === 'sqlite' ? sqliteRows(path.join(folder, 'auth.db')) : postgresRows(url)),
+    contents: () => allRows(url),
   };
-}
-
-type Table = readonly [name: string, rows: readonly unknown[]];
-
-/** In an order that depends on nothing but the rows. */
-const textOf = (tables: readonly Table[]): string =>
-  JSON.stringify(
-    tables.map(([name, rows]) => [name, rows.map((row) => JSON.stringify(row)).toSorted()]).toSorted(),
-    null,
-    1,
-  );
-
-async function sqliteRows(file: string): Promise<string> {
-  const db = new BetterSqlite3(file, { readonly: true });
-  const names = db.prepare<[], { name: string }>("select name from sqlite_master where type = 'table'").all();
-  const tables = names.map(({ name }): Table => [name, db.prepare(`select * from "${name}"`).all()]);
-  db.close();
-  return textOf(tables);
-}
-
-async function postgresRows(url: string): Promise<string> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows: names } = await client.query<{ name: string }>(
-    "select tablename as name from pg_tables where schemaname = 'public'",
-  );
-  const tables: Table[] = [];
-  for (const { name } of names) tables.push([name, (await client.query(`select * from "${name}"`)).rows]);
-  await client.end();
-  return textOf(tables);
 }
