@@ -5,6 +5,7 @@
  */
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import type { Entry } from '../../scripts/fire/history.ts';
 import { recorded, refreshRequest, type Session, startLoad } from '../../scripts/fire/load.ts';
 import { openWire, post } from '../../scripts/fire/wire.ts';
 import {
@@ -23,6 +24,7 @@ import { expectOneSuccessor, type Keys, openRacers, race } from './races.ts';
 const AT_ONCE = 64;
 const ROUNDS = Math.ceil(8 * TIMES);
 const REVOCATIONS = Math.ceil(100 * TIMES);
+const COMMANDS = Math.ceil(10 * TIMES);
 const REUSES = Math.ceil(20 * TIMES);
 
 const PLACES = [
@@ -82,6 +84,30 @@ describe.each(PLACES)('on %s, %i servers', (kind, count) => {
 });
 
 describe.each(['sqlite', 'postgres'] as const)('on %s', (kind) => {
+  test(`N21: ${COMMANDS} commands, each ends ten sessions that refresh: the command wins`, async () => {
+    const ground = await makeGround(kind);
+    const served = await ground.start();
+    const history: Entry[] = [];
+    for (let round = 0; round < COMMANDS; round += 1) {
+      const sessions = await served.logins(10);
+      const load = startLoad({ ports: [served.port], sessions, seed: SEED + round, resourceServer: ground.api });
+      await load.more(20);
+      const started = performance.now();
+      const { code, stderr } = await ground.run('revoke', '--client', 'default', '--yes');
+      expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+      const ended = performance.now();
+      const told = { started, ended, status: 204, reason: undefined, received: undefined, isActive: false };
+      for (const { family } of sessions)
+        history.push({ kind: 'end', family, generation: 0, isObedient: true, ...told });
+      await expect(load.finish()).rejects.toThrow('revoked');
+      for (const session of load.sessions()) {
+        expect(await saidOnAllPaths(served, ground.api, session)).toEqual(REVOKED);
+      }
+      history.push(...load.history);
+    }
+    await expectCleanHistory(ground, history);
+  });
+
   test(`I3: killed on the first byte of a reuse's answer, ${REUSES} times: all paths say revoked`, async () => {
     const ground = await makeGround(kind);
     let served = await ground.start();
