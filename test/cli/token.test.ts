@@ -7,7 +7,7 @@ import { logIn } from '../support/test-app.ts';
 
 const INSPECT = ['token', 'inspect'];
 
-test('a token on standard input is told with its verdict; its signature is told to nobody', async () => {
+test('G15: a token on standard input is told with its verdict; its signature is told to nobody', async () => {
   const cli = await makeCliDatabase();
   const pair = await cli.inside(async (app) => {
     await addUser(app, { name: 'alice', password: new Secret('correct horse') });
@@ -17,6 +17,9 @@ test('a token on standard input is told with its verdict; its signature is told 
   expect(report).toMatchObject({ kind: 'access', claims: { sid: pair.sid }, accepted: true, reason: null });
   expect(Object.keys(report)).toEqual(['kind', 'header', 'claims', 'accepted', 'reason']);
   expect(JSON.stringify(report)).not.toContain(pair.accessToken.split('.')[2]);
+  const machine = await cli.run([...INSPECT, '--json'], pair.refreshToken);
+  expect(machine).toMatchObject({ code: 0, stdout: expect.stringContaining('"refresh"') });
+  expect(machine.stdout).not.toContain(pair.refreshToken.split('.')[2]);
   const { code, stdout } = await cli.run(INSPECT, pair.refreshToken);
   expect(code).toBe(0);
   expect(stdout).toContain('refresh token, HS256');
@@ -24,7 +27,7 @@ test('a token on standard input is told with its verdict; its signature is told 
   expect(stdout).toContain(`alice, session ${pair.sid} (live), client default, generation 0`);
 });
 
-test('what is not accepted is exit 1, whatever it is', async () => {
+test('G15: what is not accepted is exit 1, whatever it is', async () => {
   const cli = await makeCliDatabase();
   for (const [name, stdin] of [
     ['nothing', ''],
@@ -42,6 +45,15 @@ test('what is not accepted is exit 1, whatever it is', async () => {
       reason: 'malformed',
     });
   }
+});
+
+test('G15: a JWE is told by its header, and not accepted: exit 1', async () => {
+  const cli = await makeCliDatabase();
+  const header = { alg: 'dir', enc: 'A256GCM' };
+  const jwe = `${Buffer.from(JSON.stringify(header)).toString('base64url')}..AAAA.AAAA.AAAA`;
+  const { code, stdout } = await cli.run([...INSPECT, '--json'], jwe);
+  const report = { kind: 'unknown', header, claims: null, accepted: false, reason: 'malformed' };
+  expect({ code, report: JSON.parse(stdout) }).toEqual({ code: 1, report });
 });
 
 test('a token as an argument is refused, and is not repeated', async () => {

@@ -74,7 +74,10 @@ const PLACES: Readonly<Record<string, Place>> = {
   },
 };
 
-test.each(Object.entries(PLACES))('J1 to J31 at %s', async (_name, judge) => {
+/** J17 and J24 have tests of their own: one needs another instance, the other is no forgery. */
+const ROWS = Array.from({ length: 31 }, (_, index) => `J${index + 1}`).filter((row) => row !== 'J17' && row !== 'J24');
+
+test.each(Object.entries(PLACES))(`${ROWS.join(' ')} at %s`, async (_name, judge) => {
   const server = await startTestServer({ url: await makeDatabase('sqlite') });
   const pair = await server.login();
   const visitsBefore = visits;
@@ -82,7 +85,7 @@ test.each(Object.entries(PLACES))('J1 to J31 at %s', async (_name, judge) => {
     ...(await hostileTokens(server, pair.access_token, trapUrl)),
     ...(await hostileTokens(server, pair.refresh_token, trapUrl)),
   ];
-  expect(new Set(tokens.map(([row]) => row)).size).toBeGreaterThanOrEqual(29);
+  expect(new Set(tokens.map(([row]) => row))).toEqual(new Set(ROWS));
   await expectNoChange(server, async () => {
     for (const [row, what, token] of tokens) {
       await judge(server, pair, token).catch((error: unknown) => {
@@ -95,7 +98,7 @@ test.each(Object.entries(PLACES))('J1 to J31 at %s', async (_name, judge) => {
   // After all of it the genuine pair is as good as before.
   expect(await server.verify(pair.access_token)).toMatchObject({ active: true });
   await server.refresh(pair);
-});
+}, 120_000);
 
 /** A signature by another key of the same kind, as another instance would make it. */
 const signedByStranger = (token: string): string => {
