@@ -23,7 +23,8 @@ export const rowOf = (line: Line): Row => {
   );
 };
 
-const widthOf = (row: Row): number => row.reduce((width, { text }) => width + stringWidth(text), 0);
+/** Columns that it takes. */
+export const widthOf = (row: Row): number => row.reduce((width, { text }) => width + stringWidth(text), 0);
 
 /** As wide as the room: cut with `..`, or filled with spaces. */
 export function fitted(row: Row, width: number): Row {

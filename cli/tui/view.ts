@@ -5,7 +5,7 @@ import { choices } from './confirm.ts';
 import { contextOf, footerEntries, whyNot } from './keys.ts';
 import { helpRows, paletteRows, storyRows } from './overlays.ts';
 import { sparkline } from './rates.ts';
-import { apart, dimmed, fitted, inverse, type Row, rowOf } from './rows.ts';
+import { apart, dimmed, fitted, inverse, type Row, rowOf, widthOf } from './rows.ts';
 import { bodyRows, isBeside, listRows, SCREENS, SESSIONS, type Size, SMALLEST, type State } from './state.ts';
 
 export interface View extends Size {
@@ -59,11 +59,21 @@ function ratesOf({ rates }: State, isUtf8: boolean): Row {
   ];
 }
 
+/** Of the program's name and the beginning of its database. */
+const LEAST = 26;
+
+/** The rates, and as much of the database's name as they leave room for. */
+function firstRow(label: string, rates: Row, columns: number): Row {
+  const name = rowOf(` auth-server  ${label} `);
+  const room = columns - widthOf(rates) - 1;
+  return room < LEAST ? name : apart(widthOf(name) > room ? fitted(name, room) : name, rates, columns);
+}
+
 function headOf(state: State, { now, label, columns, isUtf8 }: View): readonly Row[] {
   const { screen, lost, isFrozen, filter, over, listing, arrived } = state;
   const first: Row =
     lost === undefined
-      ? apart(rowOf(` auth-server  ${label} `), ratesOf(state, isUtf8), columns)
+      ? firstRow(label, ratesOf(state, isUtf8), columns)
       : [{ text: ` ${lostText(state, now)}`, tone: 'alarm' }];
   const tabs = SCREENS.map((name, at) => (at === screen ? `[${at + 1} ${name}]` : ` ${at + 1} ${name} `)).join('');
   const time: Row = [isFrozen ? { text: 'FROZEN ', tone: 'warn' } : { text: 'live ' }, { text: `${clockText(now)} ` }];

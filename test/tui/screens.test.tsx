@@ -64,6 +64,9 @@ describeOnBothDatabases('the other screens', (makeUrl, kind) => {
     const tui = startTui(app, { screen: HEALTH, rows: 40, log });
     await tui.shows('log');
     expect(tui.frame()).toContain('reason=\\u001b[2J');
+    // Only Postgres counts rotations by itself.
+    await tui.shows(kind === 'postgres' ? 'refresh 0/min' : 'login 0/min');
+    await tui.shows('reuse 0/h');
     expect(tui.frame()).toContain('schema 2 of 2, 0 pending');
     expect(tui.frame()).toContain(kind === 'sqlite' ? 'WAL' : '0 sessions');
     tui.press('M');
