@@ -1,7 +1,7 @@
 /** Security rows U10 to U13 and U15: a user service that answers, and what comes of its answer. */
 import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
-import { describeOnBothDatabases, makeDatabase } from '../support/databases.ts';
+import { describeOnBothDatabases } from '../support/databases.ts';
 import { type Behaviour, says, startStubUserService } from '../support/stub-user-service.ts';
 import { PASSWORD, USERNAME } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
@@ -91,86 +91,88 @@ describeOnBothDatabases('users of a service', (makeOne) => {
   });
 });
 
-test('what a service receives is signed, fresh, unique, and has the five members alone (U13)', async () => {
-  const service = await startStubUserService();
-  const server = await startWith(await makeDatabase('sqlite'), service);
-  const app = await server.addClient('shop');
-  await server.login({ headers: { 'user-agent': 'Browser/1' } });
-  await server.login({ client_id: 'shop', headers: app.basic, username: ' Ада ', device: 'phone' });
-  await server.tryLogin({ password: 'päss"\\word' });
-  const questions = service.questions();
-  expect(questions.map(({ body }) => body)).toEqual([
-    { username: USERNAME, password: PASSWORD, client_id: 'default', ip: '127.0.0.1', user_agent: 'Browser/1' },
-    { username: ' Ада ', password: PASSWORD, client_id: 'shop', ip: '127.0.0.1', user_agent: null },
-    { username: USERNAME, password: 'päss"\\word', client_id: 'default', ip: '127.0.0.1', user_agent: null },
-  ]);
-  const webhook = new Webhook(SECRET);
-  for (const { url, headers, text } of questions) {
-    expect(url).toBe('/login');
-    expect(headers['content-type']).toBe('application/json');
-    const seconds = Number(headers['webhook-timestamp']);
-    expect(seconds).toBe(Math.floor(server.clock.now() / 1_000));
-    const signature = webhook.sign(String(headers['webhook-id']), new Date(seconds * 1_000), text);
-    expect(headers['webhook-signature']).toBe(signature);
-    expect(JSON.stringify([url, headers])).not.toContain(PASSWORD);
-    expect(headers.authorization).toBeUndefined();
-  }
-  expect(new Set(questions.map(({ headers }) => headers['webhook-id'])).size).toBe(questions.length);
-  expect(server.log()).not.toContain(PASSWORD);
-});
+describeOnBothDatabases('questions to a user service', (makeOne) => {
+  test('what a service receives is signed, fresh, unique, and has the five members alone (U13)', async () => {
+    const service = await startStubUserService();
+    const server = await startWith(await makeOne(), service);
+    const app = await server.addClient('shop');
+    await server.login({ headers: { 'user-agent': 'Browser/1' } });
+    await server.login({ client_id: 'shop', headers: app.basic, username: ' Ада ', device: 'phone' });
+    await server.tryLogin({ password: 'päss"\\word' });
+    const questions = service.questions();
+    expect(questions.map(({ body }) => body)).toEqual([
+      { username: USERNAME, password: PASSWORD, client_id: 'default', ip: '127.0.0.1', user_agent: 'Browser/1' },
+      { username: ' Ада ', password: PASSWORD, client_id: 'shop', ip: '127.0.0.1', user_agent: null },
+      { username: USERNAME, password: 'päss"\\word', client_id: 'default', ip: '127.0.0.1', user_agent: null },
+    ]);
+    const webhook = new Webhook(SECRET);
+    for (const { url, headers, text } of questions) {
+      expect(url).toBe('/login');
+      expect(headers['content-type']).toBe('application/json');
+      const seconds = Number(headers['webhook-timestamp']);
+      expect(seconds).toBe(Math.floor(server.clock.now() / 1_000));
+      const signature = webhook.sign(String(headers['webhook-id']), new Date(seconds * 1_000), text);
+      expect(headers['webhook-signature']).toBe(signature);
+      expect(JSON.stringify([url, headers])).not.toContain(PASSWORD);
+      expect(headers.authorization).toBeUndefined();
+    }
+    expect(new Set(questions.map(({ headers }) => headers['webhook-id'])).size).toBe(questions.length);
+    expect(server.log()).not.toContain(PASSWORD);
+  });
 
-test('a service that fails again and again is left alone, tried again, and used again (U12)', async () => {
-  const service = await startStubUserService();
-  const server = await startWith(await makeDatabase('sqlite'), service);
-  service.behave(says(500));
-  for (let failures = 0; failures < 10; failures += 1) expectUnavailable(await server.tryLogin());
-  expect(service.questions(), 'open after five').toHaveLength(5);
+  test('a service that fails again and again is left alone, tried again, and used again (U12)', async () => {
+    const service = await startStubUserService();
+    const server = await startWith(await makeOne(), service);
+    service.behave(says(500));
+    for (let failures = 0; failures < 10; failures += 1) expectUnavailable(await server.tryLogin());
+    expect(service.questions(), 'open after five').toHaveLength(5);
 
-  // Healthy again, but nobody asks before its rest is over, whatever an operator does to the wall clock.
-  service.behave(says(200, { sub: 'user-1' }));
-  server.clock.advance(REST_MS - 1);
-  const refused = await server.tryLogin();
-  expectUnavailable(refused);
-  expect(refused.headers['retry-after']).toBe('1');
-  server.clock.advance(-3_600_000);
-  expectUnavailable(await server.tryLogin());
-  expect(service.questions()).toEqual([]);
-  server.clock.advance(1);
-
-  // One question tries; who comes meanwhile is refused at once and not made to wait for it.
-  const held = Promise.withResolvers<() => void>();
-  service.behave((outgoing, question, incoming) =>
-    held.resolve(() => says(200, { sub: 'user-1' })(outgoing, question, incoming)),
-  );
-  const trial = server.tryLogin();
-  const answer = await held.promise;
-  expectUnavailable(await server.tryLogin());
-  answer();
-  expect((await trial).status).toBe(200);
-  expect(service.questions()).toHaveLength(1);
-
-  service.behave(says(200, { sub: 'user-1' }));
-  await server.login();
-  expect(server.log()).toMatch(/left alone.*\n(.*\n)*.*answers again/);
-
-  // It falls ill again, and stays so at the trial.
-  service.behave(says(503));
-  for (let failures = 0; failures < 6; failures += 1) expectUnavailable(await server.tryLogin());
-  server.clock.advance(REST_MS);
-  expectUnavailable(await server.tryLogin());
-  expectUnavailable(await server.tryLogin());
-  expect(service.questions()).toHaveLength(1 + 5 + 1);
-});
-
-test('a "no", and an answer that means nothing, are no reason to leave a service alone (U12)', async () => {
-  const service = await startStubUserService();
-  const config = { 'login.maxFailuresPerUser': 1_000, 'login.maxFailuresPerAddress': 1_000 };
-  const server = await startWith(await makeDatabase('sqlite'), service, config);
-  for (let count = 0; count < 8; count += 1) {
-    service.behave(says(401));
-    expect((await server.tryLogin()).status).toBe(401);
-    service.behave(says(200, { sub: '' }));
+    // Healthy again, but nobody asks before its rest is over, whatever an operator does to the wall clock.
+    service.behave(says(200, { sub: 'user-1' }));
+    server.clock.advance(REST_MS - 1);
+    const refused = await server.tryLogin();
+    expectUnavailable(refused);
+    expect(refused.headers['retry-after']).toBe('1');
+    server.clock.advance(-3_600_000);
     expectUnavailable(await server.tryLogin());
-  }
-  expect(service.questions()).toHaveLength(16);
+    expect(service.questions()).toEqual([]);
+    server.clock.advance(1);
+
+    // One question tries; who comes meanwhile is refused at once and not made to wait for it.
+    const held = Promise.withResolvers<() => void>();
+    service.behave((outgoing, question, incoming) =>
+      held.resolve(() => says(200, { sub: 'user-1' })(outgoing, question, incoming)),
+    );
+    const trial = server.tryLogin();
+    const answer = await held.promise;
+    expectUnavailable(await server.tryLogin());
+    answer();
+    expect((await trial).status).toBe(200);
+    expect(service.questions()).toHaveLength(1);
+
+    service.behave(says(200, { sub: 'user-1' }));
+    await server.login();
+    expect(server.log()).toMatch(/left alone.*\n(.*\n)*.*answers again/);
+
+    // It falls ill again, and stays so at the trial.
+    service.behave(says(503));
+    for (let failures = 0; failures < 6; failures += 1) expectUnavailable(await server.tryLogin());
+    server.clock.advance(REST_MS);
+    expectUnavailable(await server.tryLogin());
+    expectUnavailable(await server.tryLogin());
+    expect(service.questions()).toHaveLength(1 + 5 + 1);
+  });
+
+  test('a "no", and an answer that means nothing, are no reason to leave a service alone (U12)', async () => {
+    const service = await startStubUserService();
+    const config = { 'login.maxFailuresPerUser': 1_000, 'login.maxFailuresPerAddress': 1_000 };
+    const server = await startWith(await makeOne(), service, config);
+    for (let count = 0; count < 8; count += 1) {
+      service.behave(says(401));
+      expect((await server.tryLogin()).status).toBe(401);
+      service.behave(says(200, { sub: '' }));
+      expectUnavailable(await server.tryLogin());
+    }
+    expect(service.questions()).toHaveLength(16);
+  });
 });

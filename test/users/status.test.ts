@@ -1,15 +1,15 @@
 /** `users.http.statusUrl` (contract §6, security row U14): a refresh asks whether the subject is still active. */
 import { expect, test } from 'vitest';
-import { describeOnBothDatabases, makeDatabase } from '../support/databases.ts';
+import { describeOnBothDatabases } from '../support/databases.ts';
 import { says, startStubUserService } from '../support/stub-user-service.ts';
 import { expectUnavailable, REST_MS, startWith } from './support.ts';
 
 const ACTIVE = says(200, { sub: 'user-1', active: true });
 
 describeOnBothDatabases('the status of a subject', (makeOne) => {
-  test('an answer that is none changes nothing: the same refresh token is good afterwards (U14)', async () => {
+  test('an answer that is none changes nothing: the same refresh token is good afterwards (U14, R18)', async () => {
     const service = await startStubUserService();
-    const server = await startWith(await makeOne(), service, { 'users.http.timeout': '300ms' });
+    const server = await startWith(await makeOne(), service, { 'users.http.timeout': '3s' });
     service.behave(ACTIVE);
     const pair = await server.login();
     const before = await server.dump();
@@ -77,43 +77,45 @@ describeOnBothDatabases('the status of a subject', (makeOne) => {
   });
 });
 
-test('claims of a refresh are those of the status, never those of the old token', async () => {
-  const service = await startStubUserService();
-  const server = await startWith(await makeDatabase('sqlite'), service, { 'tokens.claims': ['role'] });
-  service.behave(says(200, { sub: 'user-1', claims: { role: 'admin' } }));
-  const pair = await server.login();
-  expect(await server.verify(pair.access_token)).toMatchObject({ role: 'admin' });
-  service.behave(says(200, { active: true, claims: { role: 'guest', iss: 'evil' } }));
-  const demoted = await server.refresh(pair);
-  expect(await server.verify(demoted.access_token)).toMatchObject({ role: 'guest', iss: 'https://auth.example' });
-  service.behave(says(200, { active: true }));
-  const stripped = await server.refresh(demoted);
-  expect(await server.verify(stripped.access_token)).not.toHaveProperty('role');
-});
+describeOnBothDatabases('the status at a refresh', (makeOne) => {
+  test('claims of a refresh are those of the status, never those of the old token', async () => {
+    const service = await startStubUserService();
+    const server = await startWith(await makeOne(), service, { 'tokens.claims': ['role'] });
+    service.behave(says(200, { sub: 'user-1', claims: { role: 'admin' } }));
+    const pair = await server.login();
+    expect(await server.verify(pair.access_token)).toMatchObject({ role: 'admin' });
+    service.behave(says(200, { active: true, claims: { role: 'guest', iss: 'evil' } }));
+    const demoted = await server.refresh(pair);
+    expect(await server.verify(demoted.access_token)).toMatchObject({ role: 'guest', iss: 'https://auth.example' });
+    service.behave(says(200, { active: true }));
+    const stripped = await server.refresh(demoted);
+    expect(await server.verify(stripped.access_token)).not.toHaveProperty('role');
+  });
 
-test('without a statusUrl a refresh asks nobody', async () => {
-  const service = await startStubUserService();
-  const server = await startWith(await makeDatabase('sqlite'), service, { 'users.http.statusUrl': null });
-  const pair = await server.login();
-  service.questions();
-  await server.refresh(pair);
-  expect(service.questions()).toEqual([]);
-});
+  test('without a statusUrl a refresh asks nobody', async () => {
+    const service = await startStubUserService();
+    const server = await startWith(await makeOne(), service, { 'users.http.statusUrl': null });
+    const pair = await server.login();
+    service.questions();
+    await server.refresh(pair);
+    expect(service.questions()).toEqual([]);
+  });
 
-test('a status that fails does not keep users from logging in, nor the other way round', async () => {
-  const service = await startStubUserService();
-  const server = await startWith(await makeDatabase('sqlite'), service);
-  service.behave(ACTIVE);
-  let pair = await server.login();
-  const ill =
-    (path: string): Parameters<typeof service.behave>[0] =>
-    (outgoing, question, incoming) =>
-      (question.url === path ? says(500) : ACTIVE)(outgoing, question, incoming);
-  service.behave(ill('/status'));
-  for (let count = 0; count < 7; count += 1) expectUnavailable(await server.tryRefresh(pair));
-  pair = await server.login();
-  service.behave(ill('/login'));
-  server.clock.advance(REST_MS);
-  for (let count = 0; count < 7; count += 1) expectUnavailable(await server.tryLogin());
-  await server.refresh(pair);
+  test('a status that fails does not keep users from logging in, nor the other way round', async () => {
+    const service = await startStubUserService();
+    const server = await startWith(await makeOne(), service);
+    service.behave(ACTIVE);
+    let pair = await server.login();
+    const ill =
+      (path: string): Parameters<typeof service.behave>[0] =>
+      (outgoing, question, incoming) =>
+        (question.url === path ? says(500) : ACTIVE)(outgoing, question, incoming);
+    service.behave(ill('/status'));
+    for (let count = 0; count < 7; count += 1) expectUnavailable(await server.tryRefresh(pair));
+    pair = await server.login();
+    service.behave(ill('/login'));
+    server.clock.advance(REST_MS);
+    for (let count = 0; count < 7; count += 1) expectUnavailable(await server.tryLogin());
+    await server.refresh(pair);
+  });
 });

@@ -20,7 +20,7 @@ export function startWith(
       'users.http.url': `${origin}/login`,
       'users.http.statusUrl': `${origin}/status`,
       'users.http.secret': SECRET,
-      'users.http.timeout': '1s',
+      'users.http.timeout': '5s',
       ...config,
     },
   });
