@@ -12,8 +12,9 @@ export default defineConfig({
     retry: process.env.CI === 'true' ? 2 : 0,
     // RabbitMQ alone keeps a machine of two cores busy while it starts.
     maxWorkers: 1,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Bounds, for a machine that does other things too.
+    testTimeout: 300_000,
+    hookTimeout: 150_000,
     env: { NO_COLOR: '1', TZ: 'UTC' },
   },
 });

@@ -34,7 +34,7 @@ export interface Broker {
   consume(name: string): Promise<Consumed>;
 }
 
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 120_000;
 
 interface Running {
   readonly command: readonly [string, ...string[]];
@@ -101,7 +101,8 @@ const removal =
   (kill: Broker['kill'], folder: string): Broker['remove'] =>
   async () => {
     await kill();
-    rmSync(folder, { recursive: true, force: true });
+    // What it had started may still write while it dies.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
 
 const succeeds = (attempt: () => Promise<unknown>) => (): Promise<boolean> =>
