@@ -110,6 +110,27 @@ test('the example ends the sessions of a user it disables, and lets the user in 
   expect((await server.tryLogin(ADA)).status).toBe(401);
 });
 
+test('the request that the page shows ends the sessions of a user', async () => {
+  const server = await startTestServer({ url: await makeDatabase('sqlite') });
+  const admin = await server.addClient('user-service', { type: 'admin' });
+  const pair = await server.login();
+  const [, request = ''] = /```http\n(.*?)```/s.exec(page) ?? [];
+  const [head = '', text = ''] = request.trim().split('\n\n');
+  const [line = '', ...headers] = head.split('\n');
+  const [method = '', path = ''] = line.split(' ');
+  const named = headers.map((header) => header.split(': ') as [string, string]);
+  const answer = await server.send({
+    method,
+    path,
+    headers: Object.fromEntries(
+      named.map(([name, value]) => [name, value.replace("<the client's secret>", admin.secret)]),
+    ),
+    body: text.replace('u-1001', server.subject),
+  });
+  expect([answer.status, answer.text]).toEqual([204, '']);
+  expect(await server.verify(pair.access_token)).toEqual({ active: false, reason: 'revoked' });
+});
+
 test('the example answers only what is signed, fresh and new', async () => {
   const service = await startExample();
   const webhook = new Webhook(SECRET);
