@@ -53,7 +53,7 @@ const START_LIMIT_MS = 20_000;
 /** A test run that is killed cannot end its proxies, so this shell does: it reads from a pipe that closes with us. */
 const GUARD = 'exec 3<&0; "$@" 3<&- & pid=$!; (cat <&3 >/dev/null; kill -TERM $pid) 2>/dev/null & exec 3<&-; wait $pid';
 
-export interface Launch {
+interface Launch {
   readonly folder: string;
   readonly command: readonly string[];
   readonly port: number;
@@ -61,7 +61,7 @@ export interface Launch {
 }
 
 /** Runs a program until the end of the test, and waits until it listens. @returns what it says */
-export async function launch({ folder, command, port, env = {} }: Launch): Promise<() => string> {
+async function launch({ folder, command, port, env = {} }: Launch): Promise<() => string> {
   const child = spawn('sh', ['-c', GUARD, 'guard', ...command], {
     cwd: folder,
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder, ...env },
@@ -98,7 +98,7 @@ function listens(port: number): Promise<boolean> {
 }
 
 /** A folder with a certificate for a host: `HOST.pem`, `HOST.key`, and both in `HOST.both.pem`. */
-export function proxyFolder(host: string): { readonly folder: string; readonly ca: string } {
+function proxyFolder(host: string): { readonly folder: string; readonly ca: string } {
   const folder = scratchFolder('proxy', os.tmpdir());
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   // Some give up their rights, and then look for their own files.
@@ -133,7 +133,7 @@ const nginxMain = (folder: string, site: string): string => `
   }
 `;
 
-export interface NginxSite {
+interface NginxSite {
   readonly host: string;
   readonly site: string;
   readonly others?: readonly string[];
