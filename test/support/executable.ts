@@ -68,7 +68,7 @@ export async function makeProgram(kind: DatabaseKind): Promise<Program> {
     const config = { database: { url: await makeDatabase('postgres') } };
     writeFileSync(path.join(folder, 'auth.config.json'), JSON.stringify(config), { mode: 0o600 });
   }
-  const run = (args: readonly string[], input = ''): Promise<Finished> => finish(start(folder, args), input);
+  const run = (args: readonly string[], input = ''): Promise<Finished> => finish(startExecutable(folder, args), input);
   return {
     folder,
     run,
@@ -82,8 +82,13 @@ export async function makeProgram(kind: DatabaseKind): Promise<Program> {
   };
 }
 
-function start(folder: string, args: readonly string[]): ChildProcess {
-  const child = spawn(executable(), args, { cwd: folder, env: {}, stdio: 'pipe' });
+/** Starts it with an environment of these variables alone. It is ended with its test, if it has not ended by then. */
+export function startExecutable(
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  const child = spawn(executable(), args, { cwd: folder, env, stdio: 'pipe' });
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
@@ -111,7 +116,7 @@ async function finish(child: ChildProcess, input: string): Promise<Finished> {
 }
 
 async function serve(folder: string, port: number): Promise<Server> {
-  const child = start(folder, ['serve', '--host', '127.0.0.1', '--port', String(port)]);
+  const child = startExecutable(folder, ['serve', '--host', '127.0.0.1', '--port', String(port)]);
   const stderr = textOf(child.stderr);
   textOf(child.stdout);
   const url = `http://127.0.0.1:${port}`;
