@@ -66,16 +66,30 @@ function give(model: Model, key: string): void {
   else for (const one of key) model.press(one);
 }
 
+/** Changes of one turn are drawn once: a picture costs more than all that was read for it. */
+function useRedraw(): () => void {
+  const [, redraw] = useState(0);
+  const isDue = useRef(false);
+  return () => {
+    if (isDue.current) return;
+    isDue.current = true;
+    setImmediate(() => {
+      isDue.current = false;
+      redraw((count) => count + 1);
+    });
+  };
+}
+
 export function Tui({ look, quit, stop, onStop, ...rest }: TuiProps): ReactNode {
   const { app } = rest;
   const size = useWindowSize();
   const { suspendTerminal } = useApp();
-  const [, redraw] = useState(0);
+  const redrawSoon = useRedraw();
   const kept = useRef<Model | undefined>(undefined);
   const leave = useRef(false);
   kept.current ??= makeModel({
     ...rest,
-    changed: () => redraw((count) => count + 1),
+    changed: () => redrawSoon(),
     quit: () => quit(leave.current),
   });
   const model = kept.current;
