@@ -96,7 +96,9 @@ async function recordEvents({ folder }: Ground, count: number): Promise<void> {
 
 async function startWorker({ folder }: Ground): Promise<void> {
   const worker = startWorkerProcess(folder);
-  onTestFinished(() => worker.stop('SIGKILL'));
+  onTestFinished(async () => {
+    await worker.stop('SIGKILL');
+  });
   await worker.ready();
 }
 
