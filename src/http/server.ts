@@ -91,7 +91,8 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
       });
       await delay(Math.min(limits.stopGrace, patience));
       server.closeIdleConnections();
-      for (let waited = 0; (handling?.inFlight() ?? 0) > 0 && waited < patience; waited += limits.stopPoll) {
+      const end = performance.now() + patience;
+      while ((handling?.inFlight() ?? 0) > 0 && performance.now() < end) {
         await delay(limits.stopPoll);
         server.closeIdleConnections();
       }
