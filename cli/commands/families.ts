@@ -91,7 +91,10 @@ function defineShow(command: Command): void {
         const story = await showFamily(app, text);
         const [row = nameless(story.family)] = await withNames(app, [story.family]);
         const isWhole = flags.all === true || !out.isTerminal;
-        out.result({ ...story.family, timeline: story.timeline }, storyLines(row, story, out.now, { isWhole, all: '--all' }));
+        out.result(
+          { ...story.family, timeline: story.timeline },
+          storyLines(row, story, out.now, { isWhole, all: '--all' }),
+        );
         if (row.state === 'live') out.note(`end it: auth-server revoke ${row.sid}`);
       }),
     );

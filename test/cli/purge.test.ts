@@ -29,9 +29,9 @@ describeOnBothDatabases('purge', (_makeDatabase, kind) => {
         clock.advance(1_000);
         for (const ring of ['access', 'refresh'] as const) await rotateKeys(app, ring);
         // The access key leaves the JWKS, and is kept for refreshes alone.
-      clock.advance(10 * DAY);
-      await moveKeysOn(app);
-      clock.advance((days - 10) * DAY - 1_000);
+        clock.advance(10 * DAY);
+        await moveKeysOn(app);
+        clock.advance((days - 10) * DAY - 1_000);
         return pair;
       });
       expect(await cli.json<Purged>(['purge'])).toMatchObject({ families: isNeeded ? 0 : 1 });

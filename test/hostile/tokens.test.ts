@@ -77,28 +77,32 @@ const PLACES: Readonly<Record<string, Place>> = {
 /** J17 and J24 have tests of their own: one needs another instance, the other is no forgery. */
 const ROWS = Array.from({ length: 31 }, (_, index) => `J${index + 1}`).filter((row) => row !== 'J17' && row !== 'J24');
 
-test.each(Object.entries(PLACES))(`${ROWS.join(' ')} at %s`, async (_name, judge) => {
-  const server = await startTestServer({ url: await makeDatabase('sqlite') });
-  const pair = await server.login();
-  const visitsBefore = visits;
-  const tokens: Hostile[] = [
-    ...(await hostileTokens(server, pair.access_token, trapUrl)),
-    ...(await hostileTokens(server, pair.refresh_token, trapUrl)),
-  ];
-  expect(new Set(tokens.map(([row]) => row))).toEqual(new Set(ROWS));
-  await expectNoChange(server, async () => {
-    for (const [row, what, token] of tokens) {
-      await judge(server, pair, token).catch((error: unknown) => {
-        throw new Error(`${row}, ${what}: ${String(error)}`, { cause: error });
-      });
-    }
-  });
-  expect(visits).toBe(visitsBefore);
-  await expectAlive(server);
-  // After all of it the genuine pair is as good as before.
-  expect(await server.verify(pair.access_token)).toMatchObject({ active: true });
-  await server.refresh(pair);
-}, 120_000);
+test.each(Object.entries(PLACES))(
+  `${ROWS.join(' ')} at %s`,
+  async (_name, judge) => {
+    const server = await startTestServer({ url: await makeDatabase('sqlite') });
+    const pair = await server.login();
+    const visitsBefore = visits;
+    const tokens: Hostile[] = [
+      ...(await hostileTokens(server, pair.access_token, trapUrl)),
+      ...(await hostileTokens(server, pair.refresh_token, trapUrl)),
+    ];
+    expect(new Set(tokens.map(([row]) => row))).toEqual(new Set(ROWS));
+    await expectNoChange(server, async () => {
+      for (const [row, what, token] of tokens) {
+        await judge(server, pair, token).catch((error: unknown) => {
+          throw new Error(`${row}, ${what}: ${String(error)}`, { cause: error });
+        });
+      }
+    });
+    expect(visits).toBe(visitsBefore);
+    await expectAlive(server);
+    // After all of it the genuine pair is as good as before.
+    expect(await server.verify(pair.access_token)).toMatchObject({ active: true });
+    await server.refresh(pair);
+  },
+  120_000,
+);
 
 /** A signature by another key of the same kind, as another instance would make it. */
 const signedByStranger = (token: string): string => {

@@ -45,7 +45,7 @@ export interface State {
 }
 
 /** All that introspection says of what is not active. */
-export const INACTIVE = '{"active":false}';
+const INACTIVE = '{"active":false}';
 const WELL: Verdicts = {
   verify: 'active',
   'forward-auth': '200',
