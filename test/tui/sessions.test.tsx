@@ -171,7 +171,9 @@ describeOnBothDatabases('sessions', (makeUrl) => {
     const { app, clock } = await openTestApp(await makeUrl());
     await addClient(app, { id: 'spa', type: 'app', isPublic: true, audiences: [], policy: {} });
     const client = 'spa' as ClientId;
-    await storeFamilies(app, [{ subject: 'xena', client }, { subject: 'yves', client }, { subject: 'yves' }]);
+    await storeFamilies(app, [{ subject: 'xena', client }]);
+    clock.advance(10);
+    await storeFamilies(app, [{ subject: 'yves', client }, { subject: 'yves' }]);
     const tui = startTui(app);
     await tui.shows('yves');
     tui.press('S');
