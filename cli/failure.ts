@@ -73,7 +73,11 @@ function storyOf(error: unknown, { command, trace }: Circumstances): Story {
 }
 
 function wrongUsageStory({ code, command, message }: WrongUsage): Story {
-  const remedy = `${pathOf(command)} --help`;
+  const [, dashed] = code === 'commander.unknownOption' ? (/'(-[^-'][^']*)'/.exec(message) ?? []) : [];
+  const isPerhapsName = dashed !== undefined && command.registeredArguments.length > 0;
+  const remedy = isPerhapsName
+    ? `if it is a name or an id: ${pathOf(command)} -- ${dashed}`
+    : `${pathOf(command)} --help`;
   const description = code === 'commander.help' ? `${pathOf(command)} needs a command` : message;
   return { code: 'invalid_request', exit: 2, problems: [{ description, remedy }], usage: usageOf(command) };
 }

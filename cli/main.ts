@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import type { ExitCode } from '../src/refusal.ts';
 import type { GlobalFlags } from './command.ts';
 import { listenForInterrupts } from './interrupt.ts';
+import { keyIdsLast } from './key-ids.ts';
 import { makeProgram } from './program.ts';
 
 /** Of a program that a signal ended: 128 and the signal's number. */
@@ -37,7 +38,7 @@ async function run(args: readonly string[]): Promise<ExitCode> {
   try {
     // `help revoke` is what git, npm and docker taught.
     const asked = args[0] === 'help' ? [...args.slice(1), '--help'] : args;
-    await program.parseAsync(asked, { from: 'user' });
+    await program.parseAsync(keyIdsLast(asked), { from: 'user' });
     return 0;
   } catch (error) {
     return fail(error);
