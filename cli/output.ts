@@ -2,6 +2,7 @@
  * What a command says: results on stdout, remarks on stderr. People at a terminal get tables and short forms, a pipe gets
  * whole values between tabs, `--json` gets one document; so a command states what it found once, and never how it looks.
  */
+import { once } from 'node:events';
 import { printable } from '../src/domain/printable.ts';
 import { type EpochMs, epochMs, parseRfc3339 } from '../src/domain/time.ts';
 import type { GlobalFlags } from './command.ts';
@@ -102,6 +103,11 @@ export function outFor({ json = false, color }: GlobalFlags): Out {
     write: (text) => stdout.write(text),
     writeNote: (text) => stderr.write(text),
   });
+}
+
+/** Waits until whoever reads stdout has taken what was written: of a list of a million rows, a page is in memory. */
+export async function untilTaken(): Promise<void> {
+  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
 }
 
 /** JSON whose strings cannot steer a terminal either: `\u009b` means the same to whoever parses it. */

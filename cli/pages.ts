@@ -2,7 +2,7 @@
  * Lists that come page by page: a terminal and `--json` get one page and how to go on, a pipe gets every row. It stands
  * apart so that no list forgets the rest.
  */
-import type { Out } from './output.ts';
+import { type Out, untilTaken } from './output.ts';
 import type { Column } from './table.ts';
 
 export interface Page<Row> {
@@ -38,6 +38,7 @@ export async function listPages<Row>(out: Out, paging: Paging<Row>): Promise<voi
     const more = nextCursor === null ? undefined : `${rows.length} shown, more follow: ${paging.flag} ${nextCursor}`;
     if (isFirst || rows.length > 0) out.list({ document, rows, columns, empty, more });
     if (!readsOn || nextCursor === null) return;
+    await untilTaken();
     cursor = nextCursor;
   }
 }
