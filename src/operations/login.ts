@@ -8,6 +8,7 @@ import { hashUsername } from '../crypto/master-key.ts';
 import { throttleBucket } from '../domain/address.ts';
 import type { Client } from '../domain/client.ts';
 import {
+  type ClientId,
   type FamilyId,
   type Generation,
   type KeyId,
@@ -31,7 +32,7 @@ import { insertFamily, listLiveFamilies, revokeFamilies } from '../store/token-f
 import { lockUser } from '../store/users.ts';
 import { type ClientCredentials, invalidClient, loginClient } from './authenticate-client.ts';
 import { issuePair, type TokenPair } from './issue.ts';
-import { policyOf } from './policy.ts';
+import { type AppPolicy, policyOf } from './policy.ts';
 
 /** Characters of a username and a device label; bytes of a password (contract §3). */
 const limits = { username: 256, password: 1_024, device: 128 } as const;
@@ -204,16 +205,19 @@ type Authenticated = Extract<Authentication, { kind: 'authenticated' }>;
 
 async function begin(app: App, attempt: Attempt, authenticated: Authenticated): Promise<LoginOutcome> {
   const { client } = attempt;
+  const policy = policyOf(app, client);
   const ring = await app.keys.current();
   const result = await app.store.write(async (tx): Promise<{ family: TokenFamily; now: EpochMs } | LoginOutcome> => {
     const failures = await findFailures(tx, attempt.userBucket, attempt.addressBucket);
     const throttled = throttledBy(app, failures, tx.now);
     if (throttled !== undefined) return { kind: 'throttled', retryAfter: throttled.retryAfter };
     // Removed since this server read the clients: a family begun now would outlive its client's removal.
-    if (!(await holdClient(tx, client.id))) throw invalidClient();
+    // Where sessions are limited, alone: two logins at once must not both find room.
+    const hold = policy.maxSessions === null ? holdClient : lockClient;
+    if (!(await hold(tx, client.id))) throw invalidClient();
     // Disabled, or its password changed, since the directory looked.
     if (!(await stillHolds(tx, authenticated))) return { kind: 'rejected' };
-    await limitSessions(app, tx, client, authenticated.subject);
+    await limitSessions(tx, policy, client.id, authenticated.subject);
     const family = newFamily(app, tx, attempt, { subject: authenticated.subject, kid: ring.refresh.active.kid });
     await insertFamily(tx, family);
     await insertRefreshToken(tx, family);
@@ -272,12 +276,14 @@ function newFamily(
 }
 
 /** Makes room under the client's `--max-sessions`: the least recently refreshed goes. */
-async function limitSessions(app: App, tx: Tx, client: Client, subject: Subject): Promise<void> {
-  const { maxSessions, idleTimeout } = policyOf(app, client);
+async function limitSessions(
+  tx: Tx,
+  { maxSessions, idleTimeout }: AppPolicy,
+  client: ClientId,
+  subject: Subject,
+): Promise<void> {
   if (maxSessions === null) return;
-  // Two logins at once must not both find room.
-  await lockClient(tx, client.id);
-  const sessions = (await listLiveFamilies(tx, subject, tx.now, client.id)).filter(
+  const sessions = (await listLiveFamilies(tx, subject, tx.now, client)).filter(
     (family) => familyState(family, idleTimeout, tx.now) === 'live',
   );
   for (const family of sessions.slice(0, Math.max(0, sessions.length - maxSessions + 1))) {

@@ -71,16 +71,21 @@ export async function deleteClient(tx: Tx, id: ClientId): Promise<void> {
   await tx.sql.deleteFrom('clients').where('id', '=', id).execute();
 }
 
-/** Nobody else logs in through the client with a limit until this transaction ends; on SQLite there is only one writer. */
-export async function lockClient(tx: Tx, id: ClientId): Promise<void> {
-  if (tx.dialect === 'postgres')
-    await tx.sql.selectFrom('clients').select('id').where('id', '=', id).forUpdate().execute();
-}
+const byIdFor = (lock: 'forUpdate' | 'forShare') =>
+  prepared<{ id: ClientId }, { id: ClientId }>((sql, slot, dialect) => {
+    const query = sql.selectFrom('clients').select('id').where('id', '=', slot.id);
+    return dialect === 'postgres' ? query[lock]() : query;
+  });
+const byIdAlone = byIdFor('forUpdate');
+const byIdShared = byIdFor('forShare');
 
-const byIdShared = prepared<{ id: ClientId }, { id: ClientId }>((sql, slot, dialect) => {
-  const query = sql.selectFrom('clients').select('id').where('id', '=', slot.id);
-  return dialect === 'postgres' ? query.forShare() : query;
-});
+/**
+ * Whether it is still there; and nobody else holds it until this transaction ends. To be taken first: two that hold it
+ * together and then each want it alone wait for each other.
+ */
+export async function lockClient(tx: Tx, id: ClientId): Promise<boolean> {
+  return (await byIdAlone(tx, { id })).rows.length > 0;
+}
 
 /** Whether it is still there; and nobody removes it until this transaction ends. */
 export async function holdClient(tx: Tx, id: ClientId): Promise<boolean> {
