@@ -13,8 +13,7 @@ export default defineConfig({
     pool: 'forks',
     // Processes are killed and clocks are real: on a machine that does other things too, a test may be told to try again.
     retry: process.env.CI === 'true' ? 2 : 0,
-    // More than cores: much of a test is waiting, for a lock, a restart, a time limit.
-    maxWorkers: 3,
+    maxWorkers: 2,
     // Bounds for a machine that does other things too. The long forms take as long as they are told to.
     testTimeout: Number(process.env.FIRE_LIMIT_MS ?? 600_000),
     hookTimeout: 60_000,
