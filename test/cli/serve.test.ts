@@ -1,9 +1,11 @@
 /** `serve` as a process: what it makes, what it says off a terminal, how it stops, and what stops its start. */
 import { once } from 'node:events';
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { runCli, startServe, workFolder } from '../support/cli.ts';
+import { until } from '../support/until.ts';
 
 test('with no configuration it makes a database and a master key, private whatever the umask, and listens', async () => {
   const cwd = workFolder();
@@ -31,22 +33,20 @@ test.for(['SIGINT', 'SIGTERM'] as const)('%s stops it with exit 0, and it says s
 
 test('a second Ctrl-C stops it at once, with exit 130', async () => {
   const { child, url, stderr } = await startServe({ cwd: workFolder() });
-  // A request whose body never comes keeps the server waiting.
-  const slow = fetch(`${url}/login`, {
+  // A request whose body never comes keeps the server waiting; it has arrived when the server asks for the body.
+  const slow = request(`${url}/login`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{')) }),
-    duplex: 'half',
-  } as RequestInit).catch(() => undefined);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+    headers: { 'content-type': 'application/json', 'content-length': '100', expect: '100-continue' },
+  });
+  slow.on('error', () => undefined).flushHeaders();
+  await once(slow, 'continue');
   child.kill('SIGINT');
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await until(() => stderr().includes('"stopping"'), 'the stop begins');
   expect(child.exitCode).toBeNull();
   child.kill('SIGINT');
   await once(child, 'close');
   expect(child.exitCode).toBe(130);
   expect(stderr()).toContain('interrupted');
-  await slow;
 });
 
 test('a port in use is exit 5, and names a way out; nothing is made', async () => {

@@ -65,6 +65,7 @@ test.each(['644', '640', '604', '660', '610'])('C8: a file of mode 0%s is refuse
   ]);
 });
 
+// Only root can give a file to another owner, and CI is root.
 test.runIf(isRoot)(
   'C8: a file of another owner may be readable by the group, as systemd and Kubernetes mount it',
   () => {
