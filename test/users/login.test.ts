@@ -21,6 +21,23 @@ describeOnBothDatabases('users of a service', (makeOne) => {
     expect(JSON.stringify(await server.dump())).not.toContain(PASSWORD);
   });
 
+  test('logins at once through a client with a session limit all succeed, and the limit holds', async () => {
+    const service = await startStubUserService();
+    const server = await startWith(await makeOne(), service);
+    await server.addClient('tv', { isPublic: true, policy: { maxSessions: 2 } });
+    server.clock.advance(2_000);
+    // All are answered together, so that their transactions are: no hash and no row of a user puts them in a line.
+    const held: (() => void)[] = [];
+    service.behave((outgoing, question, incoming) => {
+      held.push(() => says(200, { sub: 'user-1' })(outgoing, question, incoming));
+    });
+    const logins = Promise.all(Array.from({ length: 8 }, () => server.login({ client_id: 'tv' })));
+    await until(() => held.length === 8, 'all wait for the service');
+    for (const answer of held) answer();
+    const verdicts = await Promise.all((await logins).map(({ access_token }) => server.verify(access_token)));
+    expect(verdicts.filter(({ active }) => active === true)).toHaveLength(2);
+  });
+
   test('401, 403 and 404 with any body are one refusal, counted like a wrong password (U10)', async () => {
     const service = await startStubUserService();
     const server = await startWith(await makeOne(), service, { 'login.maxFailuresPerUser': 6 });
