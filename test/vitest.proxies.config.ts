@@ -1,6 +1,6 @@
 /**
  * The tests with real proxies and real tools of deployment, `npm run test:proxies`. Apart because they need packages of the
- * distribution (nginx, caddy, haproxy, apache2, libapache2-mod-auth-openidc, systemd), which `.ci/run` installs, and `npm run build`.
+ * distribution (nginx, caddy, haproxy, apache2, libapache2-mod-auth-openidc, systemd, postgresql), which `.ci/run` installs, and `npm run build`.
  */
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';
