@@ -9,6 +9,7 @@ import { type DestructiveFlags, dryRunOption, yesOption } from '../arguments.ts'
 import { type DefineCommand, type GlobalFlags, helpNotes, wrongUsage } from '../command.ts';
 import type { Out } from '../output.ts';
 import type { Tone } from '../paint.ts';
+import { startProgress } from '../progress.ts';
 import { confirm } from '../prompt.ts';
 import type { Column } from '../table.ts';
 import { relative, roughly } from '../when.ts';
@@ -144,19 +145,28 @@ async function replaceCompromised(app: App, out: Out, text: string | undefined, 
   }
   const ring = named?.ring ?? flags.ring ?? 'access';
   const { kid, sessions } = await previewCompromise(app, ring, named?.kid);
+  const before = await listKeyOutlooks(app);
+  const isDeclared = before.some(({ key }) => key.kid === kid && key.state === 'compromised');
   const cost = ring === 'access' ? 'no session ends' : `${sessions} sessions end`;
   if (flags.dryRun === true) {
-    return out.result(
-      { would_revoke: sessions, kid },
-      `Nothing would accept ${shortKid(kid)} (${ring}) again; ${cost}.`,
-    );
+    const outlook = isDeclared ? 'was declared compromised before' : 'would not be accepted again by anything';
+    return out.result({ would_revoke: sessions, kid }, `${shortKid(kid)} (${ring}) ${outlook}; ${cost}.`);
   }
-  const question = `Declare ${shortKid(kid)} (${ring}) compromised? Nothing accepts it again, and ${cost}.`;
+  const question = isDeclared
+    ? `Go on ending the sessions of ${shortKid(kid)} (${ring}), which was declared compromised? ${sessions} are left.`
+    : `Declare ${shortKid(kid)} (${ring}) compromised? Nothing accepts it again, and ${cost}.`;
   await confirm({ question, count: Math.max(1, sessions), yes: flags.yes });
   const { declareKeyCompromised } = await import('../../src/operations/keys.ts');
-  const before = await listKeyOutlooks(app);
-  const { revoked } = await declareKeyCompromised(app, ring, kid);
-  await report(app, out, { before, revoked });
+  const progress = startProgress();
+  try {
+    const { revoked } = await declareKeyCompromised(app, ring, kid, (ended) => {
+      if (ended < sessions) progress.show(`nothing accepts the key any more; ended ${ended} of ${sessions} sessions`);
+    });
+    progress.clear();
+    await report(app, out, { before, revoked });
+  } finally {
+    progress.clear();
+  }
 }
 
 interface Rotated {

@@ -15,14 +15,15 @@ import {
   type KeyRingName,
   type SigningKey,
 } from '../domain/signing-key.ts';
-import { durationMs } from '../domain/time.ts';
+import { durationMs, type EpochMs } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
 import { deleteKey, insertKey, listKeys, lockKeyRings, moveKey, type StoredKey } from '../store/signing-keys.ts';
 import type { Reader, Tx } from '../store/store.ts';
+import { sampleRevocable } from '../store/token-families.ts';
 import { masterKeyInForce } from './master-key.ts';
-import { revokeAll } from './revoke-batches.ts';
+import { revokeInBatches } from './revoke-batches.ts';
 
 type Decide = (keys: readonly SigningKey[], now: Tx['now'], policy: KeyPolicy) => readonly KeyChange[];
 
@@ -47,11 +48,7 @@ export async function keyPolicy(app: App, db: Reader): Promise<KeyPolicy> {
 }
 
 /** Decides outside to know which keys to make, makes them, and decides again inside: what differs then is tried anew. */
-async function changeKeys(
-  app: App,
-  decide: Decide,
-  inside: (tx: Tx) => Promise<void> = async () => undefined,
-): Promise<readonly KeyChange[]> {
+async function changeKeys(app: App, decide: Decide): Promise<readonly KeyChange[]> {
   let master = await app.master();
   for (let tries = 0; tries < 5; tries += 1) {
     const planned = await app.store.read(async (db) =>
@@ -77,7 +74,6 @@ async function changeKeys(
         { tx, stock: [...made], master, instance: app.instance, keys: byId, replaced: new Map() },
         changes,
       );
-      await inside(tx);
       return changes;
     });
     if (done === 'replaced') {
@@ -174,29 +170,53 @@ export async function rotateKeys(app: App, ring: KeyRingName): Promise<KeyRotati
 }
 
 /**
- * Declares a key compromised, the active one unless `kid` names another: nothing accepts it again. An access key costs no
- * session; with a refresh key every family whose current token it signed ends.
+ * The key that is meant by a compromise: the named one; without a name the one whose sessions are still being ended, because
+ * that was interrupted, else the active one.
  * @throws Refusal not_found
  */
-export async function declareKeyCompromised(app: App, ring: KeyRingName, kid?: KeyId): Promise<KeyRotation> {
-  let revoked = 0;
-  let target: KeyId | undefined = kid;
-  const changes = await changeKeys(
-    app,
-    (keys, now, policy) => {
-      const ours = keys.filter((key) => key.ring === ring);
-      target ??= ours.find((key) => key.state === 'active')?.kid;
-      if (target === undefined || !ours.some((key) => key.kid === target)) {
-        throw new Refusal('not_found', 'There is no such key in this ring.', { remedy: 'auth-server keys list' });
-      }
-      return decideKeyCompromise(ring, keys, { kids: new Set([target]), now }, policy);
-    },
-    async (tx) => {
-      revoked = 0;
-      if (ring !== 'refresh' || target === undefined) return;
-      // In the same transaction as the key: afterwards no token of it can be told from a forged one.
-      revoked = await revokeAll(tx, { kid: target }, { cause: 'key_compromised' });
-    },
+export async function compromisedKey(
+  db: Reader,
+  ring: KeyRingName,
+  kid: KeyId | undefined,
+  now: EpochMs,
+): Promise<KeyId> {
+  const ours = (await listKeys(db)).filter((key) => key.ring === ring);
+  const meant =
+    kid === undefined
+      ? ((await unfinished(db, ours, now)) ?? ours.find((key) => key.state === 'active'))
+      : ours.find((key) => key.kid === kid);
+  if (meant === undefined) {
+    throw new Refusal('not_found', 'There is no such key in this ring.', { remedy: 'auth-server keys list' });
+  }
+  return meant.kid;
+}
+
+/** A compromised refresh key that live sessions still stand on. */
+async function unfinished(db: Reader, keys: readonly SigningKey[], now: EpochMs): Promise<SigningKey | undefined> {
+  for (const key of keys) {
+    if (key.ring !== 'refresh' || key.state !== 'compromised') continue;
+    if ((await sampleRevocable(db, { kid: key.kid }, now, 1)).length > 0) return key;
+  }
+  return undefined;
+}
+
+/**
+ * Declares a key compromised (see `compromisedKey` for which): from this commit on nothing new is made by it, and within two
+ * seconds nothing accepts it again. An access key costs no session; with a refresh key every family whose current token it
+ * signed ends, in bounded batches after that commit. Interrupted, it is to be run again, and ends the rest.
+ * @throws Refusal not_found
+ */
+export async function declareKeyCompromised(
+  app: App,
+  ring: KeyRingName,
+  kid?: KeyId,
+  onProgress?: (ended: number) => void,
+): Promise<KeyRotation> {
+  const target = await app.store.read((db) => compromisedKey(db, ring, kid, app.clock.now()));
+  const changes = await changeKeys(app, (keys, now, policy) =>
+    decideKeyCompromise(ring, keys, { kids: new Set([target]), now }, policy),
   );
+  if (ring === 'access') return { changes, revoked: 0 };
+  const revoked = await revokeInBatches(app, { kid: target }, { cause: 'key_compromised' }, { onProgress });
   return { changes, revoked };
 }

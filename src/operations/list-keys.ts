@@ -10,10 +10,9 @@ import {
   type SigningKey,
 } from '../domain/signing-key.ts';
 import { after, type EpochMs, epochMs } from '../domain/time.ts';
-import { Refusal } from '../refusal.ts';
 import { listKeys } from '../store/signing-keys.ts';
 import { countRevocable } from '../store/token-families.ts';
-import { keyPolicy } from './keys.ts';
+import { compromisedKey, keyPolicy } from './keys.ts';
 
 /** What happens to a key next, and not before when. */
 export interface KeyStep {
@@ -71,7 +70,7 @@ export function unripeUntil(app: App, ring: KeyRingName): Promise<EpochMs | null
 
 /**
  * What declaring a key compromised would cost: the sessions that end with it.
- * @param kid the active key of the ring without one. @throws Refusal not_found
+ * @param kid without one, as `compromisedKey` chooses. @throws Refusal not_found
  */
 export function previewCompromise(
   app: App,
@@ -79,12 +78,8 @@ export function previewCompromise(
   kid?: KeyId,
 ): Promise<{ readonly kid: KeyId; readonly sessions: number }> {
   return app.store.read(async (db) => {
-    const ours = (await listKeys(db)).filter((key) => key.ring === ring);
-    const target = ours.find((key) => (kid === undefined ? key.state === 'active' : key.kid === kid));
-    if (target === undefined) {
-      throw new Refusal('not_found', 'There is no such key in this ring.', { remedy: 'auth-server keys list' });
-    }
-    const sessions = ring === 'refresh' ? await countRevocable(db, { kid: target.kid }, app.clock.now()) : 0;
-    return { kid: target.kid, sessions };
+    const now = app.clock.now();
+    const target = await compromisedKey(db, ring, kid, now);
+    return { kid: target, sessions: ring === 'refresh' ? await countRevocable(db, { kid: target }, now) : 0 };
   });
 }

@@ -27,6 +27,7 @@ import { holdClient, lockClient } from '../store/clients.ts';
 import { recordEvent } from '../store/events.ts';
 import { clearFailures, findFailures, lockFailures, storeFailures } from '../store/login-attempts.ts';
 import { insertRefreshToken } from '../store/refresh-tokens.ts';
+import { isCompromised } from '../store/signing-keys.ts';
 import type { Tx } from '../store/store.ts';
 import { insertFamily, listLiveFamilies, revokeFamilies } from '../store/token-families.ts';
 import { lockUser } from '../store/users.ts';
@@ -203,11 +204,13 @@ const count = (tx: Tx, bucket: string, failures: FailureCount | undefined, polic
 
 type Authenticated = Extract<Authentication, { kind: 'authenticated' }>;
 
+type Begun = { readonly family: TokenFamily; readonly now: EpochMs } | { readonly kind: 'keys_changed' } | LoginOutcome;
+
 async function begin(app: App, attempt: Attempt, authenticated: Authenticated): Promise<LoginOutcome> {
   const { client } = attempt;
   const policy = policyOf(app, client);
   const ring = await app.keys.current();
-  const result = await app.store.write(async (tx): Promise<{ family: TokenFamily; now: EpochMs } | LoginOutcome> => {
+  const result = await app.store.write(async (tx): Promise<Begun> => {
     const failures = await findFailures(tx, attempt.userBucket, attempt.addressBucket);
     const throttled = throttledBy(app, failures, tx.now);
     if (throttled !== undefined) return { kind: 'throttled', retryAfter: throttled.retryAfter };
@@ -217,6 +220,8 @@ async function begin(app: App, attempt: Attempt, authenticated: Authenticated): 
     if (!(await hold(tx, client.id))) throw invalidClient();
     // Disabled, or its password changed, since the directory looked.
     if (!(await stillHolds(tx, authenticated))) return { kind: 'rejected' };
+    // Declared compromised since this server read the keys: the session would be dead, and nobody would end it.
+    if (await isCompromised(tx, ring.refresh.active.kid)) return { kind: 'keys_changed' };
     await limitSessions(tx, policy, client.id, authenticated.subject);
     const family = newFamily(app, tx, attempt, { subject: authenticated.subject, kid: ring.refresh.active.kid });
     await insertFamily(tx, family);
@@ -235,7 +240,11 @@ async function begin(app: App, attempt: Attempt, authenticated: Authenticated): 
     });
     return { family, now: tx.now };
   });
-  if (!('family' in result)) return result;
+  if ('kind' in result) {
+    if (result.kind !== 'keys_changed') return result;
+    await app.keys.reload();
+    return begin(app, attempt, authenticated);
+  }
   const claims = letThrough(authenticated.claims, app.config.tokens.claims);
   return { kind: 'issued', pair: await issuePair(app, ring, result.family, { client, claims, now: result.now }) };
 }

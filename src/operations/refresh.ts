@@ -26,6 +26,7 @@ import { type Claims, letThrough } from '../domain/user-directory.ts';
 import { Refusal } from '../refusal.ts';
 import { recordEvent } from '../store/events.ts';
 import { insertRefreshToken } from '../store/refresh-tokens.ts';
+import { isCompromised } from '../store/signing-keys.ts';
 import type { Tx } from '../store/store.ts';
 import { advanceFamily, findFamily, lockFamily, revokeFamilies } from '../store/token-families.ts';
 import { type ClientCredentials, familyClient } from './authenticate-client.ts';
@@ -79,6 +80,8 @@ interface Attempt {
 
 type Verdict =
   | { readonly kind: 'rotated' | 'replayed'; readonly family: TokenFamily; readonly now: EpochMs }
+  /** A key that this server still believes in has been declared compromised. */
+  | { readonly kind: 'keys_changed' }
   | Rejected;
 
 const rejected = (reason: RefreshRejection, about?: About): Rejected =>
@@ -127,7 +130,12 @@ async function refreshFor(app: App, request: RefreshRequest, ownerOf: OwnerOf): 
   return outcome;
 }
 
-async function tryRefresh(app: App, request: RefreshRequest, ownerOf: OwnerOf): Promise<RefreshOutcome> {
+async function tryRefresh(
+  app: App,
+  request: RefreshRequest,
+  ownerOf: OwnerOf,
+  isLast = false,
+): Promise<RefreshOutcome> {
   const ring = await keyRingFor(app, request.refreshToken);
   const reading = readRefreshToken(request.refreshToken, ring, app.config.issuer, app.clock.now());
   if (reading.kind !== 'valid') return rejected(reading.kind);
@@ -153,6 +161,11 @@ async function tryRefresh(app: App, request: RefreshRequest, ownerOf: OwnerOf): 
   const status = await subjectStatus(app, attempt);
   const verdict = status.kind === 'disabled' ? await endDisabled(app, attempt) : await decideAndMove(app, attempt);
   if (verdict.kind === 'rejected') return verdict;
+  if (verdict.kind === 'keys_changed') {
+    if (isLast) return rejected('revoked', { sid: claims.sid, subject: claims.sub });
+    await app.keys.reload();
+    return tryRefresh(app, request, ownerOf, true);
+  }
   const pair = await issuePair(app, ring, verdict.family, { client, claims: status.claims, now: verdict.now });
   return { kind: 'issued', pair, replayed: verdict.kind === 'replayed' };
 }
@@ -286,6 +299,7 @@ async function carryOut(
 }
 
 async function rotate(tx: Tx, family: TokenFamily, attempt: Attempt): Promise<Verdict> {
+  if (await isCompromised(tx, family.current.kid, attempt.next.kid)) return { kind: 'keys_changed' };
   const next: CurrentToken = {
     ...attempt.next,
     issuedAt: tx.now,

@@ -38,6 +38,7 @@ with clock as materialized (
   from wanted w, clock c
   where f.id = w.id and f.generation = w.generation and f.jti = w.jti and f.revoked_at is null
     and f.ends_at > c.now and (w.idle is null or f.last_refreshed_at + w.idle > c.now)
+    and not exists (select from signing_keys k where k.kid in (f.kid, w.kid) and k.state = 'compromised')
   returning f.*
 ), noted as (
   insert into refresh_tokens (family_id, generation, jti, issued_at, ip, user_agent)

@@ -3,7 +3,7 @@ import type { KeyId } from '../domain/ids.ts';
 import type { KeyRingName, KeyState, SigningKey } from '../domain/signing-key.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { SigningKeyRow } from './schema.ts';
-import type { Reader, Tx } from './store.ts';
+import { prepared, type Reader, type Tx } from './store.ts';
 
 export interface StoredKey extends SigningKey {
   /** JWK as JSON; null for a refresh key. */
@@ -69,6 +69,22 @@ export async function moveKey(tx: Tx, kid: KeyId, to: KeyState, retiresAt: Epoch
     .set({ state: to, retires_at: retiresAt, ...activated, ...wiped })
     .where('kid', '=', kid)
     .execute();
+}
+
+const compromised = prepared<{ one: KeyId; other: KeyId }, { kid: KeyId }>((sql, slot) =>
+  sql
+    .selectFrom('signing_keys')
+    .select('kid')
+    .where('state', '=', 'compromised')
+    .where((eb) => eb.or([eb('kid', '=', slot.one), eb('kid', '=', slot.other)])),
+);
+
+/**
+ * Whether one of two keys has been declared compromised by now. A server's ring may be a second old: what it would write by
+ * such a key, or move away from it, would escape whoever ends the sessions of the key.
+ */
+export async function isCompromised(tx: Tx, one: KeyId, other: KeyId = one): Promise<boolean> {
+  return (await compromised(tx, { one, other })).rows.length > 0;
 }
 
 /** The same key under another master key. */

@@ -16,7 +16,7 @@ import { listKeys } from '../../src/store/signing-keys.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { makeHttpClient } from '../support/http-client.ts';
 import { scratchFolder } from '../support/scratch.ts';
-import { refreshWith } from '../support/test-app.ts';
+import { refreshWith, storeFamilies } from '../support/test-app.ts';
 import { basicOf, type Pair } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
@@ -167,6 +167,40 @@ describeOnBothDatabases('keys under load', (makeDatabase) => {
     expect(await isRefused()).toBe(true);
     // It costs no session.
     expect(await (peers[1] as Peer).refresh(pair)).toMatchObject({ status: 200 });
+  });
+
+  test('T7: ending thousands of sessions of a compromised refresh-token key holds up nobody else', async () => {
+    const { cli, peers } = await prepare(await makeDatabase(), 2);
+    await storeFamilies(
+      cli,
+      Array.from({ length: 3_000 }, () => ({})),
+    );
+    const stolen = (await cli.keys.current()).refresh.active.kid;
+    await rotateKeys(cli, 'refresh');
+    // So that no session begins by the old key.
+    for (const peer of peers) await peer.restart();
+    const answers: number[] = [];
+    let isOver = false;
+    const live = async (peer: Peer): Promise<void> => {
+      let pair = await peer.login();
+      while (!isOver) {
+        const { status, body } = await peer.refresh(pair);
+        answers.push(status);
+        if (status !== 200) return;
+        pair = body as unknown as Pair;
+        if (!(await peer.isActive(pair))) answers.push(0);
+      }
+    };
+    const load = Promise.all([...peers, ...peers].map(live));
+    await until(() => answers.length > 20, 'the load has begun');
+    const before = answers.length;
+    const { revoked } = await declareKeyCompromised(cli, 'refresh', stolen);
+    const during = answers.length - before;
+    isOver = true;
+    await load;
+    expect(revoked).toBe(3_000);
+    expect(during).toBeGreaterThan(0);
+    expect(answers.filter((status) => status !== 200)).toEqual([]);
   });
 
   test('rotations at once leave one key that signs and one that is next, in each ring', async () => {
