@@ -5,12 +5,12 @@
 
 /** One request, as its sender saw it. Times are of one clock, ms. */
 export interface Entry {
-  readonly kind: 'refresh' | 'verify' | 'end';
+  readonly kind: 'login' | 'refresh' | 'verify' | 'end';
   readonly family: string;
   readonly started: number;
   /** Of the last byte of its answer; infinite when none came. */
   readonly ended: number;
-  /** Presented; only of a refresh. */
+  /** Presented; -1 of a login, which presents none. */
   readonly generation: number;
   /** A client that keeps the rules: one request until it is answered, each with a key of its own. */
   readonly isObedient: boolean;
@@ -31,11 +31,12 @@ export interface Violation {
   readonly detail: string;
 }
 
-const isEnding = ({ kind, status, reason }: Entry): boolean =>
+/** The family had ended when this was answered. */
+export const isEnding = ({ kind, status, reason }: Entry): boolean =>
   kind === 'end' ? status === 204 : reason === 'reused' || reason === 'revoked';
 
 /** Whatever may have ended the family, answered or not. */
-const mayEnd = ({ kind, isObedient }: Entry): boolean => kind === 'end' || (kind === 'refresh' && !isObedient);
+export const mayEnd = ({ kind, isObedient }: Entry): boolean => kind === 'end' || (kind === 'refresh' && !isObedient);
 
 const isAccepted = ({ kind, status, isActive }: Entry): boolean =>
   kind === 'refresh' ? status === 200 : kind === 'verify' && isActive;

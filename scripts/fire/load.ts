@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly resourceServer?: string;
   /** Between two requests of a client, ms. */
   readonly pause?: number;
+  /** Told of each successor that came. */
+  readonly onRotated?: (session: Session) => void;
 }
 
 export interface Load {
@@ -123,6 +125,7 @@ class Client {
   readonly #chance: Chance;
   readonly #history: Entry[];
   readonly #resourceServer: string | undefined;
+  readonly #onRotated: ((session: Session) => void) | undefined;
 
   constructor(options: LoadOptions, index: number, session: Session, history: Entry[]) {
     this.session = session;
@@ -130,6 +133,7 @@ class Client {
     this.#chance = makeChance(options.seed * 1_000 + index);
     this.#history = history;
     this.#resourceServer = options.resourceServer;
+    this.#onRotated = options.onRotated;
   }
 
   /** One rotation, however often it has to be asked for. @throws when it is refused */
@@ -141,6 +145,7 @@ class Client {
       const answer = await this.#send({ kind: 'refresh', family, generation, isObedient: true }, request);
       if (answer?.status === 200) {
         this.session = sessionOf(answer.text);
+        this.#onRotated?.(this.session);
         break;
       }
       if (answer !== undefined && answer.status !== 503) throw new Error(`${family}: ${answer.status} ${answer.text}`);
