@@ -1,7 +1,7 @@
 /** `config`: whether the configuration holds, what is in force and where each value came from, and its JSON Schema. */
 import type { Command } from 'commander';
 import type { Origin } from '../../src/config/layers.ts';
-import type { Report } from '../../src/config/load.ts';
+import type { DescribedKey, Report } from '../../src/config/load.ts';
 import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { type Out, outFor } from '../output.ts';
 import { configSources, logOf, readConfig, warn } from '../with-app.ts';
@@ -66,50 +66,62 @@ async function issuerChange({ loaded }: Report): Promise<string | undefined> {
   }
 }
 
-interface Entry {
-  readonly path: string;
-  readonly value: unknown;
-  readonly origin: Origin;
-}
-
 const asText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 const originText = ({ kind, name }: Origin): string => (name === undefined ? kind : `${kind}: ${name}`);
 
 function defineShow(command: Command): void {
   command
-    .description('shows every value in force and where it came from; secrets are masked')
+    .description(
+      'shows every value in force, where it came from, and which are beyond a safe bound; secrets are masked',
+    )
     .action(async (flags: GlobalFlags) => {
       const out: Out = outFor(flags);
       const loaded = await readConfig(flags, { warn: (text) => warn(out, text) });
       const { describeConfig } = await import('../../src/config/load.ts');
-      const entries: readonly Entry[] = describeConfig(loaded);
+      const entries: readonly DescribedKey[] = describeConfig(loaded);
       out.list({
         document: {
           file: loaded.file,
-          values: entries.map(({ path, value, origin }) => ({
+          values: entries.map(({ path, value, origin, deviation }) => ({
             key: path,
             value,
             origin: origin.kind,
             source: origin.name ?? null,
+            deviates: deviation ?? null,
           })),
         },
         rows: entries,
         columns: [
           { title: 'KEY', value: ({ path }) => path },
-          { title: 'VALUE', value: ({ value }) => asText(value) },
+          {
+            title: 'VALUE',
+            value: ({ value }) => asText(value),
+            text: ({ value, deviation }) => `${asText(value)}${deviation === undefined ? '' : ' !'}`,
+            tone: ({ deviation }) => (deviation === undefined ? undefined : 'warn'),
+          },
           {
             title: 'FROM',
             value: ({ origin }) => originText(origin),
             tone: ({ origin }) => (origin.kind === 'default' ? 'dim' : undefined),
           },
+          ...(out.isTerminal ? [] : [{ title: 'DEVIATES', value: ({ deviation }: DescribedKey) => deviation ?? null }]),
         ],
         empty: 'there are no keys',
       });
+      if (out.isTerminal && !out.json) explain(out, entries);
     });
   helpNotes(command, {
     examples: ['auth-server config show', 'auth-server config show --json'],
     exit: '0 done, 5 the configuration has faults',
   });
+}
+
+/** In a pipe they are a column; a table has no room for sentences. */
+function explain(out: Out, entries: readonly DescribedKey[]): void {
+  const marked = entries.filter(({ deviation }) => deviation !== undefined);
+  if (marked.length === 0) return;
+  out.note('! promises less than it could (docs/configuration.md, "Safe bounds"):');
+  for (const { path, deviation } of marked) out.note(`  ${path}: ${deviation}`);
 }
 
 function defineSchema(command: Command): void {

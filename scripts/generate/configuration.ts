@@ -1,4 +1,5 @@
 /** Renders docs/configuration.md from the table of keys. It stands apart to keep `generate.ts` a list. */
+import { DEVIATIONS } from '../../src/config/deviations.ts';
 import { KEYS, type Key } from '../../src/config/keys.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
@@ -46,4 +47,14 @@ file. One trailing line break of a secret's file is not part of the secret. Such
 64 KiB, and only its owner may read it (mode 0600 or 0400); a file of another owner, as systemd and Kubernetes mount
 them, may be readable by the group of the process (0440). A configuration file that others may change is a warning, and
 refused when a secret stands in it. Relative paths begin at the working directory.
+
+## Safe bounds
+
+\`auth-server config show\` marks every value beyond these bounds with \`!\`, and says what it gives up; \`--json\` has it in
+\`deviates\`, a pipe in the last column. None is a fault. The defaults of three limits are themselves marked, because they suit
+sessions that last and not what NIST SP 800-63B asks of a login: why is in [decision 14](decisions/0014-how-long-a-session-lasts.md).
+
+| key | safe | beyond it |
+| --- | --- | --- |
+${DEVIATIONS.map(({ path, bound, cost }) => `| \`${path}\` | ${cell(bound)} | ${cell(cost)} |`).join('\n')}
 ${[...new Set(KEYS.map((key) => key.path.split('.')[0] ?? ''))].map(section).join('')}`;

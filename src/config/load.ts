@@ -4,6 +4,7 @@
  */
 import { Secret } from '../domain/secret.ts';
 import type { Config } from './config.ts';
+import { deviationOf } from './deviations.ts';
 import { ConfigurationRefusal, type Fault } from './fault.ts';
 import { type ConfigFile, findConfigFile } from './file.ts';
 import { judge } from './judge.ts';
@@ -134,12 +135,21 @@ function locateDatabase(url: Secret, reader: SecretReader): Secret {
   return path === undefined ? url : new Secret(`sqlite:${reader.locate(path)}`);
 }
 
+export interface DescribedKey {
+  readonly path: string;
+  readonly value: unknown;
+  readonly origin: Origin;
+  /** What a value gives up that is beyond the safe bound. */
+  readonly deviation: string | undefined;
+}
+
 /** The effective configuration for `config show`: values as people write them, secrets masked, with their origins. */
-export const describeConfig = (loaded: LoadedConfig): { path: string; value: unknown; origin: Origin }[] =>
+export const describeConfig = (loaded: LoadedConfig): DescribedKey[] =>
   KEYS.map((key) => ({
     path: key.path,
     value: shown(key, at(loaded.config, key.path)),
     origin: loaded.origins.get(key.path) ?? { kind: 'default' },
+    deviation: deviationOf(loaded.config, key.path),
   }));
 
 const shown = (key: Key, value: unknown): unknown => {

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { DEVIATIONS } from '../../src/config/deviations.ts';
 import { runCli, startServe, workFolder } from '../support/cli.ts';
 
 const SECRETS = {
@@ -68,7 +69,7 @@ test('config show masks every secret and shows its origin, for people and machin
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).not.toMatch(/hunter2|aHVudGVy/);
   }
-  expect(plain.stdout).toMatch(/^users\.directory\thttp\tfile: auth\.config\.json:\d+$/m);
+  expect(plain.stdout).toMatch(/^users\.directory\thttp\tfile: auth\.config\.json:\d+\t$/m);
   const { file, values } = JSON.parse(json.stdout);
   expect(file).toBe(path.join(cwd, 'auth.config.json'));
   expect(values).toContainEqual({
@@ -76,8 +77,43 @@ test('config show masks every secret and shows its origin, for people and machin
     value: '[secret]',
     origin: 'environment',
     source: 'AUTH_SERVER_MASTER_KEY',
+    deviates: null,
   });
-  expect(values).toContainEqual({ key: 'listen.port', value: 8080, origin: 'default', source: null });
+  expect(values).toContainEqual({ key: 'listen.port', value: 8080, origin: 'default', source: null, deviates: null });
+});
+
+const deviating = async (cwd: string): Promise<Record<string, string>> => {
+  const { stdout } = await runCli(['config', 'show', '--json'], { cwd });
+  const { values }: { values: { key: string; deviates: string | null }[] } = JSON.parse(stdout);
+  return Object.fromEntries(values.flatMap(({ key, deviates }) => (deviates === null ? [] : [[key, deviates]])));
+};
+
+test('D15: config show marks what is beyond a safe bound, of the defaults the three limits of a session', async () => {
+  const found = await deviating(workFolder());
+  expect(Object.keys(found)).toEqual(['tokens.refreshTokenTtl', 'tokens.familyMaxLifetime', 'tokens.idleTimeout']);
+  expect(found['tokens.familyMaxLifetime']).toMatch(/^at most 30d is safe: .*NIST SP 800-63B/);
+  const plain = await runCli(['config', 'show'], { cwd: workFolder() });
+  expect(plain.stdout).toMatch(/^tokens\.familyMaxLifetime\t365d\tdefault\tat most 30d is safe: /m);
+  expect(plain.stdout).toMatch(/^tokens\.accessTokenTtl\t5m\tdefault\t$/m);
+});
+
+test('D15: every switch turned the unsafe way is marked, and a strict configuration has no mark', async () => {
+  const strict = { refreshTokenTtl: '30d', familyMaxLifetime: '30d', idleTimeout: '7d' };
+  expect(await deviating(folderWith({ tokens: strict }))).toEqual({});
+  const loose = folderWith({
+    issuer: 'http://auth.example',
+    server: { insecure: true },
+    tokens: {
+      ...strict,
+      accessTokenTtl: '16m',
+      refresh: { leeway: '1s', replayWindow: '2h', requireAccessToken: false },
+    },
+    keys: { rotateEvery: '31d' },
+    login: { maxFailuresPerUser: 11, maxFailuresPerAddress: 101, window: '14m' },
+  });
+  expect(Object.keys(await deviating(loose))).toEqual(
+    DEVIATIONS.map(({ path }) => path).filter((path) => !Object.hasOwn(strict, path.replace('tokens.', ''))),
+  );
 });
 
 test('config schema prints a JSON Schema that names every key', async () => {
