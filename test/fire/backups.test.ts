@@ -93,7 +93,8 @@ async function expectNothingLives(served: Served, api: string, { copy, known, fa
 }
 
 test(`N18: ${COPIES} copies under load, each one moment of it, and each restored`, async () => {
-  const ground = await makeGround('sqlite');
+  // No token may expire while it is asked for: that would be another reason.
+  const ground = await makeGround('sqlite', { tokens: { accessTokenTtl: '12h' } });
   const chance = makeChance(SEED);
   fatten(ground.file, MEGABYTES);
   let served = await ground.start();

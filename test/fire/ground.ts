@@ -251,6 +251,8 @@ function listening(child: ChildProcess, said: () => string): Promise<number> {
         .split('\n')
         .find((text) => text.includes('"listening"') && text.endsWith('}'));
       if (line === undefined) return;
+      // What it says later may push this line out of what is kept.
+      child.stderr?.off('data', look);
       const { url }: { url: string } = JSON.parse(line);
       resolve(Number(new URL(url).port));
     };
