@@ -102,7 +102,7 @@ const systemRandom: Random = { bytes: pooledBytes(), jitter: () => Math.random()
 export async function openApp(options: OpenOptions): Promise<App> {
   const { config, log, clock = systemClock, random = systemRandom } = options;
   const databaseClock = options.databaseClock ?? true;
-  const metrics = config.metrics.listen === null ? noMetrics : makeMetrics();
+  const metrics = config.metrics.listen === null ? noMetrics : await makeMetrics();
   const opened = await openStore(options, {
     now: clock.now,
     random: (count) => random.bytes(count),

@@ -2,7 +2,6 @@
  * What the server counts about itself, for Prometheus (contract §4). It is the only place that knows the library, and it
  * stands alone because every layer but the domain counts. Measured: 0.1 µs a count, 0.5 µs a duration.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ReuseClass } from './domain/rotation.ts';
 import { REVOCATION_CAUSES, type RevocationCause } from './domain/token-family.ts';
 
@@ -52,17 +51,18 @@ export interface Metrics {
   gauge(options: GaugeOptions): void;
   /** The Prometheus text format. */
   render(): Promise<string>;
+  /** The media type of that text. */
+  readonly type: string;
 }
-
-/** Of the text that `render` makes. */
-export const METRICS_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
 
 const PREFIX = 'auth_server_';
 
 /** Seconds: from a `/verify` out of memory to a request that runs into its time-out. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-export function makeMetrics(): Metrics {
+/** The library is loaded here, because only a server that shows metrics needs it: 40 ms of the start of everything else. */
+export async function makeMetrics(): Promise<Metrics> {
+  const { Counter, Gauge, Histogram, Registry } = await import('prom-client');
   const registry = new Registry();
   const registers = [registry];
 
@@ -99,6 +99,7 @@ export function makeMetrics(): Metrics {
       });
     },
     render: () => registry.metrics(),
+    type: registry.contentType,
   };
 }
 
@@ -115,4 +116,5 @@ export const noMetrics: Metrics = {
   userDirectoryAnswered: nothing,
   gauge: nothing,
   render: async () => '',
+  type: 'text/plain',
 };

@@ -4,23 +4,15 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { App } from '../../src/app.ts';
 import { Frame } from './frame.tsx';
 import { CTRL_C, DOWN, ENTER, ESC, isNamed, PAGE_DOWN, PAGE_UP, PREVIOUS, UP } from './key-names.ts';
-import { type Model, makeModel } from './model.ts';
+import type { Model } from './model.ts';
 import { sentencesOf } from './spoken.ts';
 import { useRepeated } from './use-repeated.ts';
 import { pictureOf } from './view.ts';
 
 export interface TuiProps {
   readonly app: App;
-  /** The screen it opens on. */
-  readonly screen: number;
+  readonly model: Model;
   readonly look: Look;
-  /** The log, the newest line first. */
-  readonly log: () => readonly string[];
-  readonly isSchemaBehind: () => boolean;
-  /** The schema is up to date now. */
-  readonly onMigrated: () => void;
-  /** @param isInterrupt Ctrl-C */
-  readonly quit: (isInterrupt: boolean) => void;
   /** Stops the process. Resolves when it goes on. */
   readonly stop: () => Promise<void>;
   /** Tells of a stop that comes from outside. @returns what takes the listener off */
@@ -80,19 +72,11 @@ function useRedraw(): () => void {
   };
 }
 
-export function Tui({ look, quit, stop, onStop, ...rest }: TuiProps): ReactNode {
-  const { app } = rest;
+export function Tui({ app, model, look, stop, onStop }: TuiProps): ReactNode {
   const size = useWindowSize();
   const { suspendTerminal } = useApp();
   const redrawSoon = useRedraw();
-  const kept = useRef<Model | undefined>(undefined);
-  const leave = useRef(false);
-  kept.current ??= makeModel({
-    ...rest,
-    changed: () => redrawSoon(),
-    quit: () => quit(leave.current),
-  });
-  const model = kept.current;
+  model.onChange(redrawSoon);
   model.fit(size);
   useRepeated(model.turn, () => (look.isSpoken ? null : model.wait()));
   const suspend = useRef(() => undefined as undefined);
@@ -101,7 +85,6 @@ export function Tui({ look, quit, stop, onStop, ...rest }: TuiProps): ReactNode 
   useInput((input, key) => {
     if (key.ctrl && input === 'z') return suspend.current();
     const pressed = keyOf(input, key);
-    leave.current = pressed === CTRL_C;
     if (pressed !== undefined) give(model, pressed);
     // Nothing reads by itself while somebody listens: the keys that ask for something new do.
     if (look.isSpoken && pressed === 'u') void model.turn();

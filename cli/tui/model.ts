@@ -20,14 +20,14 @@ export interface ModelOptions {
   readonly log: () => readonly string[];
   readonly isSchemaBehind: () => boolean;
   readonly onMigrated: () => void;
-  /** Something is to be drawn. */
-  readonly changed: () => void;
-  /** Somebody wants to leave. */
-  readonly quit: () => void;
+  /** Somebody wants to leave. @param isInterrupt Ctrl-C */
+  readonly quit: (isInterrupt: boolean) => void;
 }
 
 export interface Model {
   readonly state: () => State;
+  /** From now on something is to be drawn whenever this is called. */
+  readonly onChange: (listener: () => void) => void;
   readonly press: (key: string) => void;
   readonly paste: (text: string) => void;
   /** What the terminal has room for now. */
@@ -45,6 +45,7 @@ const SETTLED = 150;
 
 export function makeModel(options: ModelOptions): Model {
   const { app, quit } = options;
+  let changed = (): void => undefined;
   let state = startState(options.screen, app.clock.now());
   let size: Size = { columns: 80, rows: 24 };
   let isBusy = false;
@@ -56,7 +57,7 @@ export function makeModel(options: ModelOptions): Model {
     get: () => state,
     set: (change) => {
       state = { ...state, ...change };
-      options.changed();
+      changed();
     },
   };
   const reading = makeReading({ ...options, cell, size: () => size });
@@ -70,16 +71,19 @@ export function makeModel(options: ModelOptions): Model {
     clearTimeout(settling);
     settling = setTimeout(() => void what(), SETTLED);
   };
-  const commands = makeCommands({ ...options, cell, reading, work });
+  const commands = makeCommands({ ...options, quit: () => quit(false), cell, reading, work });
   const onList: OnList = { app, cell, reading, commands, settle, size: () => size };
   const command = (entry: KeyEntry): void => run(onList, entry);
   const over = makeOverKeys({ cell, reading, monotonic, work, settle, command });
 
   return {
     state: () => state,
+    onChange: (listener) => {
+      changed = listener;
+    },
     press(key) {
       lastKey = monotonic();
-      if (key === CTRL_C) quit();
+      if (key === CTRL_C) quit(true);
       // What is under way has to end before anybody can mean the next thing.
       else if (isBusy) return;
       else if (state.over !== undefined) over.press(state.over, key);

@@ -3,6 +3,7 @@ import { render } from 'ink';
 import type { App } from '../../src/app.ts';
 import { isSchemaBehind } from '../../src/operations/schema.ts';
 import { type Look, Tui } from './app.tsx';
+import { makeModel } from './model.ts';
 import { HEALTH, SESSIONS } from './state.ts';
 import { listenWhileDrawn, onStopSignal, stopUntilContinued } from './terminal.ts';
 
@@ -30,32 +31,30 @@ export async function runTui(app: App, { log, ...look }: TuiOptions): Promise<Tu
     exit = code;
     leaving.now();
   };
-  const instance = render(
-    <Tui
-      app={app}
-      screen={isBehind ? HEALTH : SESSIONS}
-      look={look}
-      log={log}
-      isSchemaBehind={() => isBehind}
-      onMigrated={() => {
-        isBehind = false;
-        if (app.instance !== '') return;
-        isToReopen = true;
-        leaveWith(0);
-      }}
-      quit={(isInterrupt) => leaveWith(isInterrupt ? EXITS.SIGINT : 0)}
-      stop={stopUntilContinued}
-      onStop={onStopSignal}
-    />,
-    {
-      alternateScreen: !look.isSpoken,
-      interactive: true,
-      exitOnCtrlC: false,
-      incrementalRendering: true,
-      isScreenReaderEnabled: look.isSpoken,
-      maxFps: 10,
+  const model = makeModel({
+    app,
+    screen: isBehind ? HEALTH : SESSIONS,
+    log,
+    isSchemaBehind: () => isBehind,
+    onMigrated: () => {
+      isBehind = false;
+      if (app.instance !== '') return;
+      isToReopen = true;
+      leaveWith(0);
     },
-  );
+    quit: (isInterrupt) => leaveWith(isInterrupt ? EXITS.SIGINT : 0),
+  });
+  // Read before anything is drawn: a picture costs more than what is in it, and an empty one is of no use.
+  model.fit({ columns: process.stdout.columns, rows: process.stdout.rows });
+  await model.turn();
+  const instance = render(<Tui app={app} model={model} look={look} stop={stopUntilContinued} onStop={onStopSignal} />, {
+    alternateScreen: !look.isSpoken,
+    interactive: true,
+    exitOnCtrlC: false,
+    incrementalRendering: true,
+    isScreenReaderEnabled: look.isSpoken,
+    maxFps: 10,
+  });
   leaving.now = () => instance.unmount();
   const stopListening = listenWhileDrawn({
     onSignal: (signal) => leaveWith(EXITS[signal]),

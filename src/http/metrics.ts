@@ -2,7 +2,6 @@
 import type { App } from '../app.ts';
 import { type DurationMs, durationMs } from '../domain/time.ts';
 import { describeError } from '../log.ts';
-import { METRICS_TYPE } from '../metrics.ts';
 import { showGauges } from '../operations/gauges.ts';
 import { type Answer, errorAnswer, NO_STORE, send } from './answer.ts';
 import { framingFault, requestReader } from './request.ts';
@@ -29,7 +28,7 @@ export function serveMetrics(app: App, http: HttpServer): () => Promise<void> {
       return errorAnswer('method_not_allowed', 'Use GET, HEAD here.', { headers: { Allow: 'GET, HEAD' } });
     }
     const body = await app.metrics.render();
-    return { status: 200, body, headers: { 'Content-Type': METRICS_TYPE, ...NO_STORE } };
+    return { status: 200, body, headers: { 'Content-Type': app.metrics.type, ...NO_STORE } };
   }
 
   http.serve({

@@ -196,7 +196,7 @@ test('the events that wait for a worker show how long they have waited', async (
 });
 
 test('the count of requests makes no series of its own, and nothing is kept when nobody looks', async () => {
-  const metrics = makeMetrics();
+  const metrics = await makeMetrics();
   for (const counted of [metrics, noMetrics]) {
     for (let round = 0; round < 1_000; round += 1) {
       counted.verified('active');

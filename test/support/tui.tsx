@@ -2,6 +2,7 @@
 import { render } from 'ink-testing-library';
 import { onTestFinished } from 'vitest';
 import { type Look, Tui } from '../../cli/tui/app.tsx';
+import { makeModel } from '../../cli/tui/model.ts';
 import type { App } from '../../src/app.ts';
 import { until } from './until.ts';
 
@@ -32,18 +33,22 @@ export function startTui(app: App, options: TuiOptions = {}): RunningTui {
   const { screen = 0, columns = 80, rows = 24, look = {}, log = [], isSchemaBehind = false } = options;
   const asked: string[] = [];
   let isBehind = isSchemaBehind;
+  const model = makeModel({
+    app,
+    screen,
+    log: () => log,
+    isSchemaBehind: () => isBehind,
+    onMigrated: () => {
+      isBehind = false;
+      asked.push('migrated');
+    },
+    quit: (isInterrupt) => asked.push(isInterrupt ? 'interrupt' : 'quit'),
+  });
   const tui = render(
     <Tui
       app={app}
-      screen={screen}
+      model={model}
       look={{ isColoured: false, isSpoken: false, isUtf8: false, ...look }}
-      log={() => log}
-      isSchemaBehind={() => isBehind}
-      onMigrated={() => {
-        isBehind = false;
-        asked.push('migrated');
-      }}
-      quit={(isInterrupt) => asked.push(isInterrupt ? 'interrupt' : 'quit')}
       stop={async () => {
         asked.push('stop');
       }}

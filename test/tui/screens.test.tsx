@@ -171,7 +171,6 @@ test('it reads each second, and each ten when nobody has touched it for five min
     log: () => [],
     isSchemaBehind: () => false,
     onMigrated: nothing,
-    changed: nothing,
     quit: nothing,
   });
   expect(model.wait()).toBe(1_000);
