@@ -6,6 +6,7 @@ import { describeError, type Log } from '../log.ts';
 import { keepIssuer } from '../operations/issuer.ts';
 import { moveKeysOn } from '../operations/keys.ts';
 import { keepReceivers } from '../operations/receivers.ts';
+import { countRotationsOf } from '../operations/rotation-count.ts';
 import { requireWriteRight } from '../operations/schema.ts';
 import { reportOnWorker } from '../operations/worker-watch.ts';
 import { Refusal } from '../refusal.ts';
@@ -33,6 +34,9 @@ const KEY_SCHEDULE = 2_000;
 
 /** How often it is looked whether events wait for a worker, ms. */
 const WORKER_WATCH = 60_000;
+
+/** How often the count of refreshes is kept for those who watch, ms. */
+const ROTATIONS_KEPT = 5_000;
 
 /** @throws Refusal address_in_use, clock_unset before anything is written; database_unusable, schema_behind, master_key_unusable */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
@@ -72,7 +76,8 @@ interface Listening {
   readonly log: Log;
 }
 
-async function serveWith(app: App, { http, metricsHttp, log }: Listening): Promise<RunningServer> {
+async function serveWith(opened: App, { http, metricsHttp, log }: Listening): Promise<RunningServer> {
+  const { app, keep } = countRotationsOf(opened);
   await requireWriteRight(app);
   await moveKeysOn(app);
   await app.keys.current();
@@ -98,6 +103,8 @@ async function serveWith(app: App, { http, metricsHttp, log }: Listening): Promi
           () => watchWorker(app, log),
           () => undefined,
         );
+  // Nothing depends on it: what could not be written is added the next time.
+  const endCount = repeat(ROTATIONS_KEPT, keep, () => undefined);
   http.serve(makeHandling(app, http.isStopping));
   return {
     app,
@@ -108,7 +115,8 @@ async function serveWith(app: App, { http, metricsHttp, log }: Listening): Promi
       await http.stop(app.config.server.shutdownTimeout);
       // Last, so that the end of the last requests is still seen.
       await endMetrics?.();
-      await Promise.all([endKeys(), endWatch()]);
+      await Promise.all([endKeys(), endWatch(), endCount()]);
+      await keep().catch(() => undefined);
       await closeApp(app);
     },
   };

@@ -13,7 +13,7 @@ import { receiversOf } from './receivers.ts';
 
 export interface Activity {
   readonly events: readonly { readonly type: SecurityEventType; readonly at: EpochMs }[];
-  /** A counter, of which only differences mean something; null on SQLite, which has none. */
+  /** A counter, of which only differences mean something; null where the database has none. */
   readonly rotations: number | null;
 }
 

@@ -3,6 +3,7 @@ import { statfsSync, statSync } from 'node:fs';
 import type { KeyId } from '../domain/ids.ts';
 import { type EpochMs, epochMs } from '../domain/time.ts';
 import type { PostgresStore } from './postgres.ts';
+import { findSetting } from './settings.ts';
 import type { SqliteStore } from './sqlite.ts';
 import type { Reader } from './store.ts';
 
@@ -56,11 +57,11 @@ export const walBytes = ({ path }: SqliteStore): number =>
   statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 
 /**
- * Rotations since Postgres began to count, as its statistics have them: good for differences, a second or two late. SQLite
- * counts nothing. @returns null where nobody counts
+ * Good for differences. On Postgres rotations since it began to count, as its statistics have them, a second or two late; on
+ * SQLite what servers have added up, some seconds late. @returns null where nobody counts
  */
 export async function countRotations(db: Reader): Promise<number | null> {
-  if (db.dialect === 'sqlite') return null;
+  if (db.dialect === 'sqlite') return Number((await findSetting(db, 'rotations')) ?? 0);
   const { rows } = await db.connection.execute(ROTATIONS, []);
   const counted = (rows as readonly { readonly rotations: number | null }[])[0]?.rotations ?? null;
   return counted === null ? null : Number(counted);

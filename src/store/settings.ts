@@ -1,7 +1,15 @@
 /** Facts about this database that every process must agree on: its id, its issuer, which master key opens it. */
+import { sql } from 'kysely';
 import { prepared, type Reader, type Tx } from './store.ts';
 
-export type SettingName = 'instance_id' | 'issuer' | 'master_key_check' | 'key_lock' | 'worker_seen' | 'purged';
+export type SettingName =
+  | 'instance_id'
+  | 'issuer'
+  | 'master_key_check'
+  | 'key_lock'
+  | 'worker_seen'
+  | 'purged'
+  | 'rotations';
 
 const byName = prepared<{ name: string }, { value: string }>((sql, slot) =>
   sql.selectFrom('settings').select('value').where('name', '=', slot.name),
@@ -15,6 +23,16 @@ export async function storeSetting(tx: Tx, name: SettingName, value: string): Pr
   await tx.sql
     .insertInto('settings')
     .values({ name, value })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+    .execute();
+}
+
+/** For a setting that is a number, 0 while it is missing: two that add at once both count. */
+export async function addToSetting(tx: Tx, name: SettingName, count: number): Promise<void> {
+  const value = sql<string>`cast(cast(settings.value as integer) + ${count} as text)`;
+  await tx.sql
+    .insertInto('settings')
+    .values({ name, value: String(count) })
     .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
     .execute();
 }
