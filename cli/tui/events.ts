@@ -61,12 +61,13 @@ function eventListing(app: App, view: 'all' | 'reuse', rows: readonly EventRow[]
   });
 }
 
+/** Who, and why: what has no room is dropped from the right. */
 const deadColumns: readonly Column<DeliveryView>[] = [
   { title: 'EVENT', value: ({ event_id }) => event_id, text: ({ event_id }) => shortId(event_id as EventId) },
-  { title: 'TYPE', value: ({ type }) => type },
   { title: 'RECEIVER', value: ({ receiver }) => receiver },
-  { title: 'TRIES', value: ({ attempts }) => attempts, right: true },
   { title: 'LAST ERROR', value: ({ last_error }) => last_error },
+  { title: 'TRIES', value: ({ attempts }) => attempts, right: true },
+  { title: 'TYPE', value: ({ type }) => type },
 ];
 
 async function deadLetters(app: App): Promise<Listing> {

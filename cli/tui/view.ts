@@ -109,12 +109,13 @@ function footerRow(state: State, width: number): Row {
 }
 
 function bodyOf(state: State, view: View): readonly Row[] {
-  const { over, opened, listing } = state;
+  const { screen, over, opened, listing } = state;
   if (over?.kind === 'help') return helpRows(state, view.columns);
   if (over?.kind === 'palette') return paletteRows(state, over, bodyRows(view));
   if (opened !== undefined) return storyRows(state, opened, { now: view.now, rows: bodyRows(view) });
   if (listing === undefined) return [rowOf(' reading')];
-  if (listing.ids.length === 0) return [rowOf(` ${listing.note === '' ? 'nothing here yet' : listing.note}`)];
+  // The other screens have their note above.
+  if (listing.ids.length === 0) return [rowOf(` ${screen === SESSIONS ? listing.note : 'nothing here yet'}`)];
   if (isBeside(state, view)) return besideRows(state, view, leftOf(view));
   return listingRows(state, view, view.columns);
 }
