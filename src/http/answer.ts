@@ -3,7 +3,7 @@
  * compile. Only `send` writes to a socket.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RefreshRejection } from '../operations/refresh.ts';
+import type { RefreshRejection } from '../operations/rotate.ts';
 import type { HolderRejection } from '../operations/sessions.ts';
 import { REFUSALS, type Refusal, type RefusalCode } from '../refusal.ts';
 

@@ -1,38 +1,24 @@
 /**
  * Exchanging a refresh token for a new pair. Order of judgement (contract §3): the refresh token, the client, the family, the
- * generation, and only for what would be rotated or replayed the access token and the subject. One transaction decides; a
- * reuse is durable before this returns.
+ * generation, and only for what would be rotated or replayed the access token and the subject. One transaction decides
+ * (`rotate.ts`); a reuse is durable before this returns.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { App } from '../app.ts';
 import { readAccessToken } from '../crypto/access-token.ts';
 import { sha256 } from '../crypto/client-secret.ts';
 import { type RefreshTokenClaims, readRefreshToken } from '../crypto/refresh-token.ts';
 import { type Client, isConfidential } from '../domain/client.ts';
-import {
-  type ClientId,
-  type FamilyId,
-  type KeyId,
-  type Sha256,
-  type Subject,
-  type TokenId,
-  uuidv7,
-} from '../domain/ids.ts';
-import { decideRotation, type Proof, type ReuseClass, type RotationDecision } from '../domain/rotation.ts';
-import { after, type EpochMs, epochMs } from '../domain/time.ts';
-import type { CurrentToken, Origin, TokenFamily } from '../domain/token-family.ts';
+import { type ClientId, type FamilyId, type KeyId, type TokenId, uuidv7 } from '../domain/ids.ts';
+import type { Proof } from '../domain/rotation.ts';
+import type { Origin } from '../domain/token-family.ts';
 import { type Claims, letThrough } from '../domain/user-directory.ts';
-import { Refusal } from '../refusal.ts';
-import { recordEvent } from '../store/events.ts';
-import { insertRefreshToken } from '../store/refresh-tokens.ts';
-import { isCompromised } from '../store/signing-keys.ts';
-import type { Tx } from '../store/store.ts';
-import { advanceFamily, findFamily, lockFamily, revokeFamilies } from '../store/token-families.ts';
+import { findFamily } from '../store/token-families.ts';
 import { type ClientCredentials, familyClient } from './authenticate-client.ts';
 import { issuePair, type TokenPair } from './issue.ts';
 import { keyRingFor } from './key-ring.ts';
 import { type AppPolicy, policyOf } from './policy.ts';
+import { decideAndMove, endDisabled, judge, type Rejected, type RotationRequest, rejected } from './rotate.ts';
 
 export const RefreshBody = z.object({ refresh_token: z.string(), access_token: z.string().optional() });
 
@@ -45,47 +31,9 @@ export interface RefreshRequest {
   readonly origin: Origin;
 }
 
-export type RefreshRejection = 'malformed' | 'expired' | 'mismatch' | 'unknown' | 'revoked' | 'reused';
-
-/** Of a refusal that a real session stands behind: for the log. */
-export interface About {
-  readonly sid: FamilyId;
-  readonly subject: Subject;
-  readonly class?: ReuseClass;
-  /** The client that brought the token of another one: a leak, or a mistake in its set-up. */
-  readonly presentedBy?: ClientId;
-}
-
-interface Rejected {
-  readonly kind: 'rejected';
-  readonly reason: RefreshRejection;
-  readonly about?: About;
-}
-
 export type RefreshOutcome =
   | { readonly kind: 'issued'; readonly pair: TokenPair; readonly replayed: boolean }
   | Rejected;
-
-/** One request to rotate, as the transaction needs it. */
-interface Attempt {
-  readonly claims: RefreshTokenClaims;
-  readonly proof: Proof;
-  /** Of the access token, when its key was declared compromised. */
-  readonly uncheckedKid: KeyId | undefined;
-  readonly requestKeyHash: Sha256 | null;
-  readonly origin: Origin;
-  readonly policy: AppPolicy;
-  readonly next: { readonly jti: TokenId; readonly kid: KeyId; readonly requestKeyHash: Sha256 | null };
-}
-
-type Verdict =
-  | { readonly kind: 'rotated' | 'replayed'; readonly family: TokenFamily; readonly now: EpochMs }
-  /** A key that this server still believes in has been declared compromised. */
-  | { readonly kind: 'keys_changed' }
-  | Rejected;
-
-const rejected = (reason: RefreshRejection, about?: About): Rejected =>
-  about === undefined ? { kind: 'rejected', reason } : { kind: 'rejected', reason, about };
 
 /** @throws Refusal invalid_client, user_directory_unavailable, temporarily_unavailable (outcome unknown: retry with the same key) */
 export function refresh(app: App, request: RefreshRequest): Promise<RefreshOutcome> {
@@ -146,7 +94,7 @@ async function tryRefresh(
     return rejected('malformed', { sid: claims.sid, subject: claims.sub, presentedBy: owner.presentedBy });
   const { client, policy } = owner;
   const requestKeyHash = request.requestKey === null ? null : sha256(`${claims.sid}.${request.requestKey}`);
-  const attempt: Attempt = {
+  const rotation: RotationRequest = {
     claims,
     ...(await proofOf(app, request.accessToken, claims.sid)),
     requestKeyHash,
@@ -158,8 +106,8 @@ async function tryRefresh(
       requestKeyHash,
     },
   };
-  const status = await subjectStatus(app, attempt);
-  const verdict = status.kind === 'disabled' ? await endDisabled(app, attempt) : await decideAndMove(app, attempt);
+  const status = await subjectStatus(app, rotation);
+  const verdict = status.kind === 'disabled' ? await endDisabled(app, rotation) : await decideAndMove(app, rotation);
   if (verdict.kind === 'rejected') return verdict;
   if (verdict.kind === 'keys_changed') {
     if (isLast) return rejected('revoked', { sid: claims.sid, subject: claims.sub });
@@ -190,150 +138,17 @@ async function proofOf(
     : { proof: 'held', uncheckedKid: undefined };
 }
 
-const judge = (family: TokenFamily | undefined, attempt: Attempt, now: EpochMs): RotationDecision =>
-  decideRotation(
-    family,
-    { generation: attempt.claims.generation, jti: attempt.claims.jti, proof: attempt.proof },
-    { requestKeyHash: attempt.requestKeyHash, now },
-    attempt.policy,
-  );
-
 /** Asks the directory about the subject, outside any transaction, and only for what would be rotated or replayed. */
-async function subjectStatus(app: App, attempt: Attempt): Promise<{ kind: 'active' | 'disabled'; claims: Claims }> {
+async function subjectStatus(
+  app: App,
+  rotation: RotationRequest,
+): Promise<{ kind: 'active' | 'disabled'; claims: Claims }> {
   if (app.users.status === undefined) return { kind: 'active', claims: {} };
-  const family = await app.store.read((db) => findFamily(db, attempt.claims.sid));
-  const { kind } = judge(family, attempt, app.clock.now());
+  const family = await app.store.read((db) => findFamily(db, rotation.claims.sid));
+  const { kind } = judge(family, rotation, app.clock.now());
   if (kind !== 'rotate' && kind !== 'replay') return { kind: 'active', claims: {} };
-  const status = await app.users.status(attempt.claims.sub);
+  const status = await app.users.status(rotation.claims.sub);
   return status.kind === 'disabled'
     ? { kind: 'disabled', claims: {} }
     : { kind: 'active', claims: letThrough(status.claims, app.config.tokens.claims) };
-}
-
-/** The decision is made again: what has changed meanwhile counts more than what the directory said. */
-function endDisabled(app: App, attempt: Attempt): Promise<Verdict> {
-  return app.store.write(async (tx): Promise<Verdict> => {
-    const family = await lockFamily(tx, attempt.claims.sid);
-    const decision = judge(family, attempt, tx.now);
-    if (decision.kind !== 'rotate' && decision.kind !== 'replay') return carryOut(tx, family, decision, attempt);
-    await revokeFamilies(tx, { family: attempt.claims.sid }, { cause: 'subject_disabled' });
-    return rejected('revoked');
-  });
-}
-
-async function decideAndMove(app: App, attempt: Attempt): Promise<Verdict> {
-  try {
-    return (await plainRotation(app, attempt)) ?? (await app.store.write((tx) => decideInside(tx, attempt)));
-  } catch (error) {
-    // A commit that failed may have happened all the same: what the database says now is the truth.
-    const family = await findAgain(app, attempt, error);
-    if (family?.current.jti !== attempt.next.jti) throw error;
-    return { kind: 'rotated', family, now: family.current.issuedAt };
-  }
-}
-
-/** How long to look for the outcome, ms: the change has already waited as long as a database that stands still makes it. */
-const LOOK_AGAIN = 2_000;
-
-async function findAgain(app: App, attempt: Attempt, error: unknown): Promise<TokenFamily | undefined> {
-  if (!(error instanceof Refusal) || error.code !== 'temporarily_unavailable') throw error;
-  const over = new AbortController();
-  const found = app.store.read((db) => findFamily(db, attempt.claims.sid)).catch(() => undefined);
-  const late = delay(LOOK_AGAIN, undefined, { signal: over.signal }).catch(() => undefined);
-  return Promise.race([found, late]).finally(() => over.abort());
-}
-
-/** On Postgres: one statement for all plain rotations of a turn; undefined leaves the decision to the rule. */
-async function plainRotation(app: App, attempt: Attempt): Promise<Verdict | undefined> {
-  const hasProof = attempt.proof === 'held' || (attempt.proof === 'absent' && !attempt.policy.requireAccessToken);
-  if (app.rotateAtOnce === undefined || !hasProof) return undefined;
-  const { claims, policy, next, origin } = attempt;
-  const family = await app.rotateAtOnce({
-    id: claims.sid,
-    generation: claims.generation,
-    jti: claims.jti,
-    next,
-    refreshTokenTtl: policy.refreshTokenTtl,
-    idleTimeout: policy.idleTimeout,
-    origin,
-  });
-  return family === undefined ? undefined : { kind: 'rotated', family, now: family.current.issuedAt };
-}
-
-async function decideInside(tx: Tx, attempt: Attempt): Promise<Verdict> {
-  const family = await lockFamily(tx, attempt.claims.sid);
-  return carryOut(tx, family, judge(family, attempt, tx.now), attempt);
-}
-
-async function carryOut(
-  tx: Tx,
-  family: TokenFamily | undefined,
-  decision: RotationDecision,
-  attempt: Attempt,
-): Promise<Verdict> {
-  if (family === undefined) return rejected('unknown');
-  const about = { sid: family.id, subject: family.subject };
-  if (decision.kind === 'reject') return rejected(decision.reason, about);
-  switch (decision.kind) {
-    case 'replay':
-      return { kind: 'replayed', family, now: tx.now };
-    case 'rotate':
-      return rotate(tx, family, attempt);
-    case 'reuse':
-      await recordReuse(tx, family, decision.class, attempt);
-      await revokeFamilies(tx, { family: family.id }, { cause: 'reuse' });
-      return rejected('reused', { ...about, class: decision.class });
-    case 'rolled_back':
-      await recordEvent(tx, {
-        type: 'token.generation_ahead',
-        data: {
-          ...subjectOf(family),
-          ...from(attempt.origin),
-          presented_generation: attempt.claims.generation,
-          generation: family.generation,
-        },
-      });
-      await revokeFamilies(tx, { family: family.id }, { cause: 'rolled_back' });
-      return rejected('unknown', about);
-  }
-}
-
-async function rotate(tx: Tx, family: TokenFamily, attempt: Attempt): Promise<Verdict> {
-  if (await isCompromised(tx, family.current.kid, attempt.next.kid)) return { kind: 'keys_changed' };
-  const next: CurrentToken = {
-    ...attempt.next,
-    issuedAt: tx.now,
-    expiresAt: epochMs(Math.min(after(tx.now, attempt.policy.refreshTokenTtl), family.endsAt)),
-  };
-  const moved = await advanceFamily(tx, family, next, attempt.origin);
-  // The row is locked (Postgres) or this is the only writer (SQLite): losing here means that a promise of the store is broken.
-  if (moved === undefined) throw new Error('the family moved under its lock');
-  await insertRefreshToken(tx, moved);
-  if (attempt.uncheckedKid !== undefined) {
-    await recordEvent(tx, {
-      type: 'refresh.unchecked_access_token',
-      data: { ...subjectOf(family), ...from(attempt.origin), kid: attempt.uncheckedKid },
-    });
-  }
-  return { kind: 'rotated', family: moved, now: tx.now };
-}
-
-const subjectOf = (family: TokenFamily) => ({ sid: family.id, subject: family.subject, client_id: family.clientId });
-const from = (origin: Origin) => ({ ip: origin.ip, user_agent: origin.userAgent });
-
-async function recordReuse(tx: Tx, family: TokenFamily, reuse: ReuseClass, attempt: Attempt): Promise<void> {
-  await recordEvent(tx, {
-    type: 'token.reuse_detected',
-    data: {
-      ...subjectOf(family),
-      ...from(attempt.origin),
-      class: reuse,
-      presented_generation: attempt.claims.generation,
-      generation: family.generation,
-      address_differs: attempt.origin.ip !== family.origin.ip,
-      user_agent_differs: attempt.origin.userAgent !== family.origin.userAgent,
-      last_ip: family.origin.ip,
-      last_user_agent: family.origin.userAgent,
-    },
-  });
 }

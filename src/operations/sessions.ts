@@ -21,7 +21,7 @@ import {
 import { findClientById } from './authenticate-client.ts';
 import { keyRingFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
-import type { RefreshRejection } from './refresh.ts';
+import type { RefreshRejection } from './rotate.ts';
 
 export const SessionsBody = z.object({ refresh_token: z.string() });
 

@@ -22,9 +22,9 @@ const NO_COMPARE_AND_SWAP: readonly Change[] = [
 /** Another successor for whoever asks again with the key. */
 const NEW_SUCCESSOR_AT_REPLAY: readonly Change[] = [
   {
-    file: 'src/operations/refresh.ts',
+    file: 'src/operations/rotate.ts',
     from: "return { kind: 'replayed', family, now: tx.now };",
-    to: 'return rotate(tx, { ...family }, attempt);',
+    to: 'return rotate(tx, { ...family }, request);',
   },
 ];
 
