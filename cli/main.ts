@@ -3,21 +3,20 @@
  * signals, closed pipes, and the errors.
  */
 import type { Command } from 'commander';
-import type { ExitCode } from '../src/refusal.ts';
+import { type ExitCode, REFUSALS } from '../src/refusal.ts';
 import type { GlobalFlags } from './command.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { keyIdsLast } from './key-ids.ts';
 import { makeProgram } from './program.ts';
 
-/** Of a program that a signal ended: 128 and the signal's number. */
-const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
-
 // Whatever is made here is nobody else's to read: keys, databases, backups.
 process.umask(0o077);
 
-listenForInterrupts((signal) => {
-  process.stderr.write('interrupted\n');
-  process.exit(EXIT_OF_SIGNAL[signal]);
+// Whichever signal it was: to whoever called, the command was interrupted.
+listenForInterrupts(() => {
+  const error = { error: 'interrupted', error_description: 'Interrupted.' };
+  process.stderr.write(`${program.opts<GlobalFlags>().json === true ? JSON.stringify(error) : 'interrupted'}\n`);
+  process.exit(REFUSALS.interrupted.exit);
 });
 
 // `| head -1` has read enough; that is no failure. Who cannot be told of an error is not told.

@@ -36,7 +36,7 @@ export interface Out {
   print(...lines: readonly Line[]): void;
   /** One document a line, for what arrives over time. */
   record(document: unknown): void;
-  /** A remark on stderr: a hint, progress, a warning. */
+  /** A remark on stderr for people: a hint, a warning. With `--json` there is none: stderr is the one error, or empty. */
   note(line: Line): void;
   /** A time as the views have it: relative for people, as it is for a pipe. */
   when(time: string | null): string;
@@ -58,7 +58,9 @@ export function makeOut(options: OutOptions): Out {
   const { json, isTerminal, isColoured, width, now, write, writeNote } = options;
   const print = (...lines: readonly Line[]): void =>
     write(lines.map((line) => `${renderLine(line, isColoured)}\n`).join(''));
-  const note = (line: Line): void => writeNote(`${renderLine(line, options.notesColoured)}\n`);
+  const note = (line: Line): void => {
+    if (!json) writeNote(`${renderLine(line, options.notesColoured)}\n`);
+  };
   const document = (value: unknown): void => write(jsonText(value, isTerminal ? 2 : 0));
 
   const table = <Row>({ rows, columns, more }: Listing<Row>): void => {

@@ -126,10 +126,9 @@ async function handOver(app: App, out: Out, flags: RotateFlags): Promise<void> {
   const ripe = await unripeUntil(app, ring);
   if (ripe !== null) {
     const when = roughly(Math.max(0, ripe - out.now));
-    out.note(
-      `The next key is young: verifiers that keep the published keys may not know it yet. It is ripe in ${when}.`,
-    );
-    await confirm({ question: 'Rotate all the same?', count: 1, yes: flags.yes });
+    const young = `The next key is young: verifiers that keep the published keys may not know it yet. It is ripe in ${when}.`;
+    if (flags.yes === true) out.note(young);
+    await confirm({ question: `${young} Rotate all the same?`, count: 1, yes: flags.yes });
   }
   const { rotateKeys } = await import('../../src/operations/keys.ts');
   const { revoked } = await rotateKeys(app, ring);

@@ -10,7 +10,7 @@ import { type DefineCommand, type GlobalFlags, helpNotes, wrongUsage } from '../
 import { familyInWords, withNames } from '../family-text.ts';
 import type { Out } from '../output.ts';
 import { startProgress } from '../progress.ts';
-import { confirm } from '../prompt.ts';
+import { canAsk, confirm } from '../prompt.ts';
 import { relativeAndExact } from '../when.ts';
 import { withApp } from '../with-app.ts';
 
@@ -67,7 +67,7 @@ async function run(app: App, out: Out, family: string | undefined, flags: Revoke
   if (count === 0) return out.result({ revoked: 0 }, 'Nothing to end: no live session fits.');
 
   const question = count === 1 ? `End session ${named[0]}?` : `End ${count} sessions?`;
-  if (count > 1 && flags.yes !== true) out.note(`among them ${named.join('; ')}`);
+  if (count > 1 && flags.yes !== true && canAsk()) out.note(`among them ${named.join('; ')}`);
   await confirm({ question, count, yes: flags.yes });
   const progress = startProgress();
   const onProgress = (ended: number): void => {

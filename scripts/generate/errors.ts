@@ -17,5 +17,6 @@ ${Object.entries(REFUSALS)
   .join('\n')}
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused (not confirmed), 5 configuration or database not
-usable, 130 interrupted.
+usable, 130 interrupted, by Ctrl-C or by \`SIGTERM\`. With \`--json\` the error is the one line on stderr;
+warnings and hints are for people.
 `;

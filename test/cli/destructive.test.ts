@@ -122,6 +122,10 @@ describeOnBothDatabases('a destructive command', (_makeDatabase, kind) => {
       expect(refused.stderr).toMatch(
         /^error: Not confirmed, because there is no terminal[^\n]*\ntry: {3}add --yes, or --dry-run/m,
       );
+      // A machine gets the error and nothing before it.
+      const inJson = await cli.run([...command, '--json']);
+      expect(inJson).toMatchObject({ code: 4, stdout: '' });
+      expect(JSON.parse(inJson.stderr)).toEqual({ error: 'not_confirmed', error_description: expect.any(String) });
       const forecast = await cli.json<{ would_revoke?: number }>([...command, '--yes', '--dry-run']);
       // A copy is looked at without a clock; what it would end it says in words.
       if (command[1] !== 'copy.db') expect(forecast.would_revoke).toBe(count);

@@ -22,6 +22,27 @@ const counts = (cli: CliDatabase): Promise<{ ended: number; events: number }> =>
     })),
   );
 
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  'G10: %s ends a command with 130, and says so in its form',
+  async (signal) => {
+    const cli = await makeCliDatabase();
+    const said: string[] = [];
+    for (const args of [
+      ['events', 'tail'],
+      ['events', 'tail', '--json'],
+    ]) {
+      const { child, stdout, stderr } = startCli(args, { cwd: cli.folder });
+      await until(() => stdout() !== '', 'the last events are shown');
+      const ended = once(child, 'close');
+      child.kill(signal);
+      await ended;
+      expect({ code: child.exitCode, signal: child.signalCode }).toEqual({ code: 130, signal: null });
+      said.push(stderr());
+    }
+    expect(said).toEqual(['interrupted\n', '{"error":"interrupted","error_description":"Interrupted."}\n']);
+  },
+);
+
 describeOnBothDatabases('an interrupted revocation', (_makeDatabase, kind) => {
   test('G10: Ctrl-C ends it with 130; each session lives or has ended whole', async () => {
     const cli = await makeCliDatabase({}, kind);
