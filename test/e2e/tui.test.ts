@@ -48,6 +48,10 @@ async function endSession(terminal: Terminal): Promise<void> {
 describe.each(['sqlite', 'postgres'] as const)('on %s', (kind) => {
   test('a revoke is seen by the server at once, and quitting gives the terminal back (tick 39)', async () => {
     const { program, server, pair } = await withSession(kind);
+    const api = await program.json<{ client_secret: string }>(['clients', 'add', 'api', '--type', 'resource-server']);
+    const verify = () =>
+      server.post('/verify', { token: pair.body.access_token }, { authorization: `Bearer ${api.client_secret}` });
+    await vi.waitFor(async () => expect(await verify()).toMatchObject({ status: 200, body: { active: true } }), 5_000);
     const terminal = await startTui(program);
     expect(terminal.screen()).toContain('evil\\u009b31m');
     // Held: it asks, and ends nothing.
@@ -55,6 +59,7 @@ describe.each(['sqlite', 'postgres'] as const)('on %s', (kind) => {
     await terminal.shows(/kept|other key: keep/);
     expect((await server.post('/refresh', pair.body)).status).toBe(200);
     await endSession(terminal);
+    expect(await verify()).toEqual({ status: 200, body: { active: false, reason: 'revoked' } });
     expect(await server.post('/refresh', pair.body)).toMatchObject({ status: 401, body: { reason: 'revoked' } });
     terminal.press('q');
     await terminal.shows('EXIT 0');
