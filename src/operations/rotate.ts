@@ -74,8 +74,9 @@ export function endDisabled(app: App, request: RotationRequest): Promise<Verdict
     const family = await lockFamily(tx, request.claims.sid);
     const decision = judge(family, request, tx.now);
     if (decision.kind !== 'rotate' && decision.kind !== 'replay') return carryOut(tx, family, decision, request);
-    await revokeFamilies(tx, { family: request.claims.sid }, { cause: 'subject_disabled' });
-    return rejected('revoked');
+    const { sid, sub: subject } = request.claims;
+    await revokeFamilies(tx, { family: sid }, { cause: 'subject_disabled' });
+    return rejected('revoked', { sid, subject });
   });
 }
 

@@ -53,6 +53,9 @@ describeOnBothDatabases('the status of a subject', (makeOne) => {
       { type: 'family.revoked', data: { sid: pair.session_id, cause: 'subject_disabled' } },
     ]);
     expect((await server.family(other.session_id)).revoked).toBeNull();
+    // As any refusal that a session stands behind: a line that names it, at the level of such lines.
+    const line = server.log().match(/^.*refresh 401 revoked.*$/m)?.[0] ?? '{}';
+    expect(JSON.parse(line)).toMatchObject({ level: 'info', subject: 'user-1', sid: expect.any(String) });
   });
 
   test('only what would be rotated or replayed is asked about', async () => {
