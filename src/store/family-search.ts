@@ -3,7 +3,7 @@
  * rows that no filter, on no number of sessions, takes longer than a blink. It stands apart from `family-pages.ts`, whose
  * pages leave nothing out and may take their time.
  */
-import { type ClientId, type FamilyId, type Subject, uuidv7 } from '../domain/ids.ts';
+import { type ClientId, type FamilyId, leastUuidv7, type Subject } from '../domain/ids.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { FamilyState, RevocationCause, TokenFamily } from '../domain/token-family.ts';
 import { hasState, type IdleLimits } from './family-pages.ts';
@@ -85,8 +85,8 @@ function inOrder(db: Reader, search: FamilySearch, { after, before }: Bounds) {
     if (before !== undefined) query = query.where('revoked_at', '>', before.revokedAt);
     return query.orderBy('revoked_at', 'desc').orderBy('id', 'desc');
   }
-  // An id begins with the time of the login.
-  if (since !== undefined) query = query.where('id', '>=', uuidv7(since, new Uint8Array(10)) as FamilyId);
+  // An id is made with its family: where the ids of that time begin, the rows of an index end.
+  if (since !== undefined) query = query.where('id', '>=', leastUuidv7(since) as FamilyId);
   if (after !== undefined) query = query.where('id', '<', after.id);
   if (before !== undefined) query = query.where('id', '>', before.id);
   return query.orderBy('id', 'desc');
