@@ -6,6 +6,7 @@ import { printable } from './domain/printable.ts';
 import type { EpochMs } from './domain/time.ts';
 import { toRfc3339 } from './domain/time.ts';
 
+/** From the least; a line is written when its level is the configured one or comes after it. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { SECURITY_EVENT_TYPES } from '../domain/security-event.ts';
 import { JWKS_MAX_AGE, SIGNING_ALGORITHMS } from '../domain/signing-key.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../domain/time.ts';
+import { LOG_LEVELS } from '../log.ts';
 import type { SecretReader } from './secret-source.ts';
 import { hasScheme, isDatabaseUrl, locator, masterKeySource, signingSecret, signingSecrets } from './secret-values.ts';
 import {
@@ -237,7 +238,7 @@ const metrics = group({
 });
 
 const log = group({
-  level: key(choice(['trace', 'debug', 'info', 'warn', 'error']), 'info', 'The least level that is written.'),
+  level: key(choice(LOG_LEVELS), 'info', 'The least level that is written.'),
   format: key(orNull(choice(['json', 'pretty'])), null, 'How lines look; null is "pretty" on a terminal, else "json".'),
 });
 
