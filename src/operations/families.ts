@@ -1,14 +1,14 @@
 /** Sessions as an operator looks at them: a page of many, or one with its timeline and what ended it. Nothing here writes. */
 import type { App } from '../app.ts';
 import type { ClientId, FamilyId, Subject } from '../domain/ids.ts';
-import type { DurationMs, EpochMs } from '../domain/time.ts';
+import type { EpochMs } from '../domain/time.ts';
 import type { FamilyState } from '../domain/token-family.ts';
 import { listEvents } from '../store/events.ts';
-import { type FamilyFilter, type IdleLimits, listFamilies, listFamiliesById } from '../store/family-pages.ts';
+import { type FamilyFilter, listFamilies, listFamiliesById } from '../store/family-pages.ts';
 import { listRefreshTokens } from '../store/refresh-tokens.ts';
 import { countRevocable } from '../store/token-families.ts';
 import { listUserNames } from '../store/users.ts';
-import { idleTimeouts } from './policy.ts';
+import { idleLimits, idleTimeouts } from './policy.ts';
 import { resolveFamily } from './short-id.ts';
 import { type EventView, eventView, type FamilyView, familyView, type TimelineView, timelineView } from './views.ts';
 
@@ -53,15 +53,6 @@ export async function readFamilies(app: App, ids: readonly FamilyId[]): Promise<
   const found = await app.store.read((db) => listFamiliesById(db, ids.slice(0, FAMILY_PAGE.max)));
   const now = app.clock.now();
   return found.map((family) => familyView(family, idleTimeout(family.clientId), now));
-}
-
-/** What counts as idle, by client. */
-export async function idleLimits(app: App): Promise<IdleLimits> {
-  const { byId } = await app.clients.current();
-  const own = [...byId.values()].flatMap(({ id, policy }): [ClientId, DurationMs][] =>
-    policy.idleTimeout === null ? [] : [[id, policy.idleTimeout]],
-  );
-  return { server: app.config.tokens.idleTimeout, byClient: new Map(own) };
 }
 
 export interface FamilyStory {

@@ -4,6 +4,7 @@ import type { Client } from '../domain/client.ts';
 import type { ClientId } from '../domain/ids.ts';
 import type { RotationPolicy } from '../domain/rotation.ts';
 import type { DurationMs } from '../domain/time.ts';
+import type { IdleLimits } from '../store/family-pages.ts';
 
 export interface AppPolicy extends RotationPolicy {
   readonly refreshTokenTtl: DurationMs;
@@ -27,4 +28,13 @@ export function policyOf(app: Pick<App, 'config'>, client: Client | undefined): 
 export async function idleTimeouts(app: App): Promise<(client: ClientId) => DurationMs | null> {
   const { byId } = await app.clients.current();
   return (client) => policyOf(app, byId.get(client)).idleTimeout;
+}
+
+/** The same as a table, for a question to the database: the server's limit, and those of clients that have their own. */
+export async function idleLimits(app: App): Promise<IdleLimits> {
+  const { byId } = await app.clients.current();
+  const own = [...byId.values()].flatMap(({ id, policy }): [ClientId, DurationMs][] =>
+    policy.idleTimeout === null ? [] : [[id, policy.idleTimeout]],
+  );
+  return { server: app.config.tokens.idleTimeout, byClient: new Map(own) };
 }

@@ -11,8 +11,7 @@ import {
   searchFamilies as searchStore,
 } from '../store/family-search.ts';
 import { listSubjectsByPrefix } from '../store/users.ts';
-import { idleLimits } from './families.ts';
-import { idleTimeouts } from './policy.ts';
+import { idleLimits, idleTimeouts } from './policy.ts';
 import { type FamilyView, familyView } from './views.ts';
 
 export type { FamilyPlace, FamilySearch };
