@@ -31,7 +31,6 @@ const FENCES = [
   {
     files: 'src/crypto/',
     inside: ['src/crypto/', 'src/domain/', ...SHARED],
-    libraries: ['jose'],
     builtins: ['crypto', 'util'],
   },
   { files: 'src/crypto/master-key.ts', builtins: ['fs', 'path'] },
@@ -46,7 +45,6 @@ const FENCES = [
     files: 'src/users/',
     inside: ['src/users/', 'src/domain/', 'src/crypto/', 'src/store/', ...SHARED],
     libraries: ['standardwebhooks', 'cockatiel'],
-    builtins: ['timers/promises'],
   },
   {
     files: 'src/config/',
@@ -66,21 +64,20 @@ const FENCES = [
     inside: ['src/http/', 'src/operations/', 'src/domain/', 'src/app.ts', ...SHARED, VERSION],
     typesOf: ['src/config/config.ts'],
     libraries: ['zod'],
-    builtins: ['events', 'http', 'net', 'stream', 'timers/promises'],
+    builtins: ['http', 'net', 'timers/promises'],
   },
   {
     files: 'src/worker/',
     inside: ['src/worker/', 'src/operations/', 'src/store/', 'src/domain/', 'src/app.ts', ...SHARED, VERSION],
-    libraries: ['standardwebhooks', 'amqplib', '@nats-io/(jetstream|transport-node|nats-core)', '@redis/client'],
+    libraries: ['standardwebhooks', 'amqplib', '@nats-io/(jetstream|transport-node)', '@redis/client'],
   },
-  { files: 'src/sdk/', inside: ['src/sdk/'], libraries: ['jose'] },
   // The only place that knows all parts.
   {
     files: 'src/app.ts',
     inside: ['src/config/', 'src/crypto/', 'src/domain/', 'src/operations/', 'src/store/', 'src/users/', ...SHARED],
     builtins: ['crypto', 'fs'],
   },
-  { files: 'src/(refusal|log|snapshot).ts', inside: ['src/domain/'], builtins: ['util'] },
+  { files: 'src/(refusal|log|snapshot).ts', inside: ['src/domain/'] },
   { files: 'src/metrics.ts', inside: ['src/domain/'], libraries: ['prom-client'] },
   { files: VERSION, inside: ['package.json'] },
   {
