@@ -13,7 +13,7 @@ export default defineConfig({
     pool: 'forks',
     // Processes are killed and clocks are real: on a machine that does other things too, a test may be told to try again.
     retry: process.env.CI === 'true' ? 2 : 0,
-    maxWorkers: 2,
+    maxWorkers: Number(process.env.FIRE_WORKERS ?? 2),
     // Bounds for a machine that does other things too. The long forms take as long as they are told to.
     testTimeout: Number(process.env.FIRE_LIMIT_MS ?? 600_000),
     hookTimeout: 60_000,

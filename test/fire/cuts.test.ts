@@ -110,7 +110,7 @@ describe.each<CutHow>(['ended', 'half closed'])('Q14: the connection is %s', (ho
 const OF_A_CHANGE = /^(begin;|commit|with |insert |update |select .* for update)/;
 
 /** In CI, of each kind. A swallowed one costs the patience of a statement, 6 s. */
-const POINTS: Readonly<Record<CutHow, number>> = { ended: 6, 'half closed': 6, swallowed: 1 };
+const POINTS: Readonly<Record<CutHow, number>> = { ended: 3, 'half closed': 3, swallowed: 1 };
 
 test.each<CutHow>(['ended', 'half closed', 'swallowed'])(
   'N6: the connection is %s at each statement of a life, one after another',

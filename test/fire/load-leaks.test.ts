@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 import { expectCleanHistory, type Ground, makeGround, SEED, type Served, TIMES, tell } from './ground.ts';
 import { expectNothingElse, makeTraffic, seedSessions } from './load-ground.ts';
 
-const MEASURE_MS = 10_000 * TIMES;
+const MEASURE_MS = 6_000 * TIMES;
 const WARM_UP_MS = 3_000;
 const IDLE_MS = 1_500;
 const JUNK_EACH = 10;

@@ -10,7 +10,7 @@ import { expectCleanHistory, loginRequest, makeGround, SEED, type Served, TIMES,
 import { expectNothingElse, expectUnhurt, makeTraffic, seedSessions, steady } from './load-ground.ts';
 
 const CALLERS = 200;
-const MEASURE_MS = 4_000 * TIMES;
+const MEASURE_MS = 3_000 * TIMES;
 /** What `Retry-After` says, ms. */
 const REFUSED_PAUSE = 1_000;
 const MIB = 2 ** 20;

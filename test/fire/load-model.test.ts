@@ -12,7 +12,7 @@ import { withApp } from './load-ground.ts';
 import { live, lives, PASSWORD, type Scene } from './load-lives.ts';
 import { makeMovedClock } from './moved-clock.ts';
 
-const RUNS = Math.ceil(8 * TIMES);
+const RUNS = Math.ceil(5 * TIMES);
 const STEPS = TIMES > 1 ? 50 : 30;
 
 test.each(['sqlite', 'postgres'] as const)(

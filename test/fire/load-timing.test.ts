@@ -12,7 +12,7 @@ import { withApp } from './load-ground.ts';
 
 /** A hash that is left out shows as a ratio of 20, a look-up that is left out as one of 2. */
 const [LEAST, MOST] = TIMES >= 5 ? [0.95, 1.05] : [0.6, 1.67];
-const LOGINS = Math.ceil(20 * TIMES);
+const LOGINS = Math.ceil(8 * TIMES);
 const CLIENTS = Math.ceil(300 * TIMES);
 const PASSWORD = 'the password of who is disabled';
 /** One of them may be disturbed: the one in the middle counts. */

@@ -12,7 +12,7 @@ import { type Cut, openCuttingProxy, runOn } from './postgres.ts';
 import { before, CALLS, NAMING, nameOf, noting, type Point, pointsIn, spoiling } from './strace.ts';
 
 /** In CI. */
-const POINTS = 4;
+const POINTS = 2;
 
 interface Old {
   readonly ground: Ground;
@@ -91,7 +91,7 @@ test('N17, N2: migrate up is killed at each write, sync and naming', async () =>
     });
   }
   tell(`migrate up: ${points.length} of ${all.length} points, ${done} after its commit`);
-  expect(points.length).toBeGreaterThan(2);
+  expect(points.length).toBeGreaterThan(1);
 });
 
 test('N17, N2: migrate up on Postgres, its connection cut at each statement', async () => {

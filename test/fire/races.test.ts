@@ -22,10 +22,10 @@ import {
 import { expectOneSuccessor, type Keys, openRacers, race } from './races.ts';
 
 const AT_ONCE = 64;
-const ROUNDS = Math.ceil(8 * TIMES);
+const ROUNDS = Math.ceil(5 * TIMES);
 const REVOCATIONS = Math.ceil(100 * TIMES);
-const COMMANDS = Math.ceil(10 * TIMES);
-const REUSES = Math.ceil(20 * TIMES);
+const COMMANDS = Math.ceil(5 * TIMES);
+const REUSES = Math.ceil(8 * TIMES);
 
 const PLACES = [
   ['sqlite', 1],

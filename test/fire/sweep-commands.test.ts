@@ -11,7 +11,7 @@ import { type Cut, openCuttingProxy, throughProxy } from './postgres.ts';
 import { before, CALLS, type Call, NAMING, nameOf, noting, type Point, pointsIn, spoiling } from './strace.ts';
 
 /** In CI, of each command. */
-const POINTS = 2;
+const POINTS = 1;
 const KILL = 'signal=SIGKILL';
 
 async function pointsOf(command: Command, place: Place, calls: readonly Call[]): Promise<readonly Point[]> {
