@@ -1,10 +1,12 @@
 /** How sessions, events and devices look to people (experience §2): what a terminal shows, without one. */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { deviceText } from '../../cli/agent.ts';
+import { bannerLines } from '../../cli/banner.ts';
 import { eventColumns, eventLine } from '../../cli/event-text.ts';
 import { storyBeside, storyLines } from '../../cli/family-story.ts';
 import { type FamilyRow, familyColumns, familyInWords } from '../../cli/family-text.ts';
 import { renderLine } from '../../cli/paint.ts';
+import { startProgress } from '../../cli/progress.ts';
 import { layoutTable } from '../../cli/table.ts';
 import type { ClientId, EventId, FamilyId, Generation, Subject } from '../../src/domain/ids.ts';
 import { epochMs, parseRfc3339 } from '../../src/domain/time.ts';
@@ -156,4 +158,40 @@ test.each([
   [null, '/', '/'],
 ])('the device of %j and %j is %j', (device, agent, expected) => {
   expect(deviceText(device, agent)).toBe(expected);
+});
+
+test('the banner says what to do first, and no more once there is a user (tick 3)', () => {
+  const facts = {
+    url: 'http://127.0.0.1:8080',
+    issuer: 'http://127.0.0.1:8080',
+    metrics: null,
+    database: 'sqlite:auth.db',
+    masterKey: { kind: 'file', path: 'auth-server.key' } as const,
+    isDatabaseNew: true,
+    isMasterKeyNew: true,
+    program: './auth-server',
+  };
+  const said = (look: { schema: number; hasUsers: boolean; hasClients: boolean }): string =>
+    bannerLines({ ...facts, look })
+      .map((line) => renderLine(line, false))
+      .join('\n');
+  expect(said({ schema: 2, hasUsers: false, hasClients: false })).toContain('./auth-server users add alice');
+  expect(said({ schema: 2, hasUsers: true, hasClients: false })).not.toContain('users add');
+});
+
+test('progress is for who watches: a line that is rewritten, and gone at the end (tick 27)', () => {
+  const written: string[] = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);
+  vi.stubEnv('TERM', 'xterm');
+  const { isTTY } = process.stderr;
+  onTestFinished(() => {
+    process.stderr.isTTY = isTTY;
+  });
+  for (const isWatched of [false, true]) {
+    process.stderr.isTTY = isWatched;
+    const progress = startProgress();
+    progress.show('52 %');
+    progress.clear();
+  }
+  expect(written).toEqual(['\r\u001b[K52 %', '\r\u001b[K']);
 });

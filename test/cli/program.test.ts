@@ -157,6 +157,36 @@ test('every command has a description, examples that begin with its name, and it
   }
 });
 
+/** The words of an example as a shell would give them, without what it reads from or writes to. */
+const wordsOf = (example: string): string[] =>
+  [...(example.split(/ [|<>]/, 1)[0] ?? '').matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word);
+
+test('every example is one that its command takes (tick 20)', () => {
+  const examples = program.commands.flatMap(everyCommand).flatMap((command) => {
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    const [, block = ''] = /Examples?:\n((?: {2}.*\n)*)/.exec(help) ?? [];
+    return [...block.matchAll(/\bauth-server( .*)/g)].map(([, rest = '']) => rest.trim());
+  });
+  expect(examples.length).toBeGreaterThan(60);
+  for (const example of examples) {
+    let command = program;
+    let { operands, unknown } = program.parseOptions(wordsOf(example));
+    for (let child: Command | undefined; ; command = child) {
+      const [name] = operands;
+      child = command.commands.find((one) => one.name() === name || one.aliases().includes(name ?? ''));
+      if (child === undefined) break;
+      ({ operands, unknown } = child.parseOptions([...operands.slice(1), ...unknown]));
+    }
+    expect(command, example).not.toBe(program);
+    expect({ example, unknown }).toEqual({ example, unknown: [] });
+    const { registeredArguments } = command;
+    const needed = registeredArguments.filter(({ required }) => required).length;
+    expect(operands.length, example).toBeGreaterThanOrEqual(needed);
+    expect(operands.length, example).toBeLessThanOrEqual(registeredArguments.length);
+  }
+});
+
 test('no option of any command takes a secret', () => {
   for (const command of program.commands.flatMap(everyCommand)) {
     const named = command.options.filter(({ long, hidden }) => /password$|secret$|token$/.test(long ?? '') && !hidden);
