@@ -205,7 +205,7 @@ describe('modules', () => {
 describe('the documents', () => {
   const documents = [
     'README.md',
-    ...readdirSync(path.join(root, 'docs'))
+    ...readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
       .map((name) => `docs/${name}`),
   ];
@@ -247,6 +247,16 @@ describe('the documents', () => {
         .map((named) => `${file} names ${named}`),
     );
     expect(gone).toEqual([]);
+  });
+
+  test('every code that HTTP alone answers with is on the page of errors', () => {
+    const codes = src
+      .filter((file) => file.startsWith('src/http/'))
+      .flatMap((file) => [...read(file).matchAll(/\berror: '(\w+)'|parserAnswer\(\s*'[^']+',\s*'(\w+)'/g)])
+      .map(([, plain, ofParser]) => plain ?? ofParser);
+    expect(codes).toEqual(expect.arrayContaining(['server_error', 'header_too_large']));
+    const page = read('docs/errors.md');
+    expect(codes.filter((code) => !page.includes(`\`${code}\``))).toEqual([]);
   });
 
   test('the checks find what is not there', () => {

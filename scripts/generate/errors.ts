@@ -7,14 +7,24 @@ export const renderErrorsPage =
 # Errors
 
 Every refusal has a code. Over HTTP it is the member \`error\` of the answer, beside \`error_description\`; with \`--json\`
-it is the same on stderr. On a terminal an error is one line of what is wrong and one of what to do next. A code that is
-not in this table, or \`server_error\` with status 500, is a bug: the log has its cause under the request id.
+it is the same on stderr. On a terminal an error is one line of what is wrong and one of what to do next.
 
 | code | HTTP status | exit code |
 | --- | --- | --- |
 ${Object.entries(REFUSALS)
   .map(([code, { http, exit }]) => `| \`${code}\` | ${http} | ${exit} |`)
   .join('\n')}
+
+\`/oauth/token\` says \`invalid_grant\` with status 400 (RFC 6749 §5.2). The \`reason\` beside \`invalid_grant\`:
+[rotation.md](rotation.md). Codes of HTTP alone:
+
+| code | HTTP status | when |
+| --- | --- | --- |
+| \`invalid_token\` | 401 | \`/forward-auth\`: the access token is missing, malformed, expired, revoked or for another audience |
+| \`request_timeout\` | 408 | the request did not arrive in time |
+| \`expectation_failed\` | 417 | \`Expect\` is something else than \`100-continue\` |
+| \`header_too_large\` | 431 | the headers are longer than 16 KiB |
+| \`server_error\` | 500 | a bug: the log has its cause under the request id |
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused (not confirmed), 5 configuration or database not
 usable, 130 interrupted, by Ctrl-C or by \`SIGTERM\`. With \`--json\` the error is the one line on stderr;
