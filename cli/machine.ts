@@ -56,7 +56,7 @@ export function checkFiles(config: Config): readonly Finding[] {
   if (path === undefined) return findings;
   for (const suffix of ['', '-wal', '-shm'])
     findings.push(...checkPrivate(`database file${suffix}`, `${path}${suffix}`));
-  return [...findings, ...checkFolder(path), ...checkDisk(path)];
+  return [...findings, ...checkLog(path), ...checkFolder(path), ...checkDisk(path)];
 }
 
 const statOf = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
@@ -80,6 +80,23 @@ function checkPrivate(name: string, path: string): readonly Finding[] {
   ];
 }
 
+/**
+ * SQLite's log holds commits that are not in the file yet, after a crash until the next start. Both files beside the
+ * database go at a clean stop, so an index without a log tells that somebody took the log away (security Q3).
+ */
+function checkLog(path: string): readonly Finding[] {
+  const log = statOf(`${path}-wal`);
+  const name = 'write-ahead log';
+  if (log === undefined) {
+    if (statOf(`${path}-shm`) === undefined) return [];
+    const message = `${path}-wal is gone and ${path}-shm is not: the last commits may be lost, and revoked sessions live again`;
+    return [warn(name, message, 'put it back; else restore the last backup, or: auth-server restore --in-place')];
+  }
+  if (log.size === 0) return [];
+  const message = `${path}-wal, ${Math.ceil(log.size / 1024)} KiB: commits of their own; copy with auth-server backup, never the file alone`;
+  return [ok(name, message)];
+}
+
 /** Whoever may write into the folder may put another file in the place of the database. */
 function checkFolder(path: string): readonly Finding[] {
   const folder = dirname(path);
@@ -97,7 +114,7 @@ function checkDisk(path: string): readonly Finding[] {
   const { bavail, bsize, type } = statfsSync(dirname(path));
   const free = bavail * bsize;
   const message = `${Math.floor(free / MIB).toLocaleString('en')} MiB free`;
-  const remedy = 'make room; docs/runbook-disk-full.md';
+  const remedy = 'make room; docs/runbook-full-disk.md';
   const room =
     free < ROOM.broken
       ? fail('disk', message, remedy)

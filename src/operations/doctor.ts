@@ -9,12 +9,13 @@ import type { KeyRingName } from '../domain/signing-key.ts';
 import { EARLIEST, MINUTE, SECOND, toRfc3339 } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { listClients } from '../store/clients.ts';
-import { listKeysInUse, postgresHealth, sqliteHealth, tryWriteLock, youngestTime } from '../store/health.ts';
+import { listKeysInUse, postgresHealth, youngestTime } from '../store/health.ts';
 import { schemaStatus } from '../store/migrate.ts';
 import { findSetting } from '../store/settings.ts';
 import { listKeys } from '../store/signing-keys.ts';
 import { countRevocable } from '../store/token-families.ts';
 import { listUsers } from '../store/users.ts';
+import { checkDatabase } from './doctor-database.ts';
 import { materialOf } from './key-ring.ts';
 import { nameOf } from './master-key.ts';
 import { checkReceivers, checkWorker } from './worker-watch.ts';
@@ -77,59 +78,6 @@ async function attempt(app: App, { name, run }: Check): Promise<readonly Finding
   } catch (error) {
     return [failure(name, error)];
   }
-}
-
-async function checkDatabase({ store }: App, isQuick: boolean): Promise<readonly Finding[]> {
-  if (store.dialect === 'postgres') return judgePostgres(await postgresHealth(store), store.label);
-  const { version, journalMode, damage, network } = await sqliteHealth(store, isQuick);
-  if (damage.length > 0) {
-    const remedy = 'stop the server, keep the file, and restore the last backup: auth-server restore FILE';
-    return [fail('database', `${store.label} is damaged: ${damage.join('; ')}`, remedy)];
-  }
-  await tryWriteLock(store);
-  const integrity = isQuick ? 'for its integrity: auth-server doctor' : 'integrity ok';
-  const remedy = 'keep the file on a local disk: WAL needs shared memory, which network file systems lack';
-  if (journalMode !== 'wal') {
-    return [fail('database', `${store.label} is in journal mode ${journalMode}, not WAL`, remedy)];
-  }
-  const findings = [ok('database', `${store.label}, SQLite ${version}, WAL, ${integrity}`)];
-  return network === undefined
-    ? findings
-    : [...findings, warn('file system', `${store.label} is on ${network}, which other machines share`, remedy)];
-}
-
-function judgePostgres(health: Awaited<ReturnType<typeof postgresHealth>>, label: string): readonly Finding[] {
-  const { version, fsync, synchronousCommit, synchronousStandbys, standbys } = health;
-  const findings: Finding[] = [];
-  if (health.isStandby) {
-    findings.push(fail('database', `${label} is a standby: it can only be read`, 'point database.url at the primary'));
-  } else if (health.readOnlyTables.length > 0) {
-    const tables = health.readOnlyTables.join(', ');
-    findings.push(
-      fail('database', `${label}: this user may not change ${tables}`, `grant insert, update, delete on ${tables}`),
-    );
-  } else {
-    findings.push(ok('database', `${label}, PostgreSQL ${version}`));
-  }
-  if (fsync !== 'on' || synchronousCommit === 'off') {
-    const message = `fsync ${fsync}, synchronous_commit ${synchronousCommit}: a crash forgets what was confirmed, and spent tokens live again`;
-    findings.push(fail('durability', message, 'alter system set fsync = on; alter system set synchronous_commit = on'));
-  } else {
-    findings.push(ok('durability', `fsync on, synchronous_commit ${synchronousCommit}`));
-  }
-  if (standbys > 0 && (synchronousStandbys === '' || synchronousCommit === 'local')) {
-    const message = `${standbys} standby servers, none synchronous: a failover may lose the last commits`;
-    findings.push(
-      warn(
-        'replication',
-        message,
-        'set synchronous_standby_names; or after a failover: auth-server restore --in-place',
-      ),
-    );
-  } else if (standbys > 0) {
-    findings.push(ok('replication', `synchronous (${synchronousStandbys}): a standby takes over without loss`));
-  }
-  return findings;
 }
 
 async function checkSchema({ store }: App): Promise<Finding> {

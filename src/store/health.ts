@@ -49,8 +49,13 @@ export function sqliteHealth(store: SqliteStore, isQuick = false): Promise<Sqlit
   });
 }
 
-/** Whether this process may write: takes the write lock, changes nothing. @throws Refusal temporarily_unavailable */
-export const tryWriteLock = (store: SqliteStore): Promise<void> => store.write(async () => undefined);
+/**
+ * Whether this process may write: takes the write lock, changes nothing.
+ * @returns `PRAGMA synchronous` of the connection that writes: 2 is FULL, 3 EXTRA; below, a commit may be lost
+ * @throws Refusal temporarily_unavailable
+ */
+export const tryWriteLock = (store: SqliteStore): Promise<number> =>
+  store.write(async (tx) => Number((await column(tx, 'pragma synchronous'))[0]));
 
 /** Bytes of SQLite's log that have not moved into the file yet; 0 when there is none. */
 export const walBytes = ({ path }: SqliteStore): number =>
@@ -79,10 +84,15 @@ async function column(db: Reader, sql: string): Promise<string[]> {
   return (rows as readonly Record<string, unknown>[]).map((row) => String(Object.values(row)[0]));
 }
 
+export type PostgresTimeout = 'statement_timeout' | 'lock_timeout' | 'idle_in_transaction_session_timeout';
+
 export interface PostgresHealth {
   readonly version: string;
   readonly fsync: string;
   readonly synchronousCommit: string;
+  readonly fullPageWrites: string;
+  /** Time-outs as this connection has them; a setting of 0 is none. */
+  readonly timeouts: Readonly<Record<PostgresTimeout, string>>;
   /** `synchronous_standby_names`; empty when a commit waits for no standby. */
   readonly synchronousStandbys: string;
   /** Servers that follow this one now. */
@@ -97,6 +107,9 @@ export interface PostgresHealth {
 const HEALTH = `
 select current_setting('server_version') as version, current_setting('fsync') as fsync,
   current_setting('synchronous_commit') as synchronous_commit,
+  current_setting('full_page_writes') as full_page_writes,
+  current_setting('statement_timeout') as statement_timeout, current_setting('lock_timeout') as lock_timeout,
+  current_setting('idle_in_transaction_session_timeout') as idle_in_transaction_session_timeout,
   current_setting('synchronous_standby_names') as synchronous_standbys,
   (select count(*)::int from pg_stat_replication) as standbys, pg_is_in_recovery() as is_standby,
   floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
@@ -119,10 +132,11 @@ const WRITTEN = [
   'settings',
 ];
 
-interface HealthRow {
+interface HealthRow extends Readonly<Record<PostgresTimeout, string>> {
   readonly version: string;
   readonly fsync: string;
   readonly synchronous_commit: string;
+  readonly full_page_writes: string;
   readonly synchronous_standbys: string;
   readonly standbys: number;
   readonly is_standby: boolean;
@@ -139,6 +153,12 @@ export function postgresHealth(store: PostgresStore): Promise<PostgresHealth> {
       version: row.version,
       fsync: row.fsync,
       synchronousCommit: row.synchronous_commit,
+      fullPageWrites: row.full_page_writes,
+      timeouts: {
+        statement_timeout: row.statement_timeout,
+        lock_timeout: row.lock_timeout,
+        idle_in_transaction_session_timeout: row.idle_in_transaction_session_timeout,
+      },
       synchronousStandbys: row.synchronous_standbys,
       standbys: row.standbys,
       isStandby: row.is_standby,

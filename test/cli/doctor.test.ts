@@ -2,6 +2,8 @@
 import { chmodSync, closeSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { checkFiles } from '../../cli/machine.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { addClient } from '../../src/operations/clients.ts';
 import { keepIssuer } from '../../src/operations/issuer.ts';
@@ -139,4 +141,20 @@ test('a damaged database is told as damaged', async () => {
     status: 'fail',
     message: expect.stringContaining('damaged'),
   });
+});
+
+test('Q3: a log that was taken away while stopped is told, and so is what a log is', async () => {
+  const cli = await makeSound();
+  const file = path.join(cli.folder, 'auth.db');
+  writeFileSync(`${file}-wal`, 'commits', { mode: 0o600 });
+  const { config } = loadConfig({ flags: { 'database.url': `sqlite:${file}` }, env: {}, cwd: cli.folder });
+  const told = (): unknown => checkFiles(config).find(({ name }) => name === 'write-ahead log');
+  expect(told()).toMatchObject({ status: 'ok', message: expect.stringContaining('never the file alone') });
+  // As a killed server leaves them, but for the one that somebody deleted.
+  rmSync(`${file}-wal`);
+  writeFileSync(`${file}-shm`, Buffer.alloc(32_768), { mode: 0o600 });
+  expect(told()).toMatchObject({ status: 'warn', message: expect.stringContaining('the last commits may be lost') });
+  expect(find(await doctor(cli.folder), 'write-ahead log')).toMatchObject({ status: 'warn' });
+  // At its end the command has put the database in order, as the next start would.
+  expect(find(await doctor(cli.folder), 'write-ahead log')).toBeUndefined();
 });
