@@ -1,5 +1,6 @@
 /** `simulate`: all stories, each verdict as promised; and a promise that is not kept is told by the exit code (row 29). */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { SCENARIO_NAMES } from '../../cli/commands/simulate.ts';
 import { SCENARIOS } from '../../cli/simulate/scenarios.ts';
@@ -43,4 +44,27 @@ test('one story as JSON; an unknown one is wrong usage; nothing is left in the t
   });
   expect((await runCli(['simulate', 'nonsense'], { cwd })).code).toBe(2);
   expect(readdirSync(cwd)).toEqual([]);
+});
+
+test('a promise that is not kept: it is marked beside what was promised, and the exit is 1', async () => {
+  const cwd = workFolder();
+  // The same program, but its first story expects a spent token to be taken.
+  const scenarios = new URL('../../cli/simulate/scenarios.ts', import.meta.url).href;
+  const broken = path.join(cwd, 'broken.mjs');
+  writeFileSync(
+    broken,
+    `import { SCENARIOS } from ${JSON.stringify(scenarios)};
+     SCENARIOS.find(({ name }) => name === 'two-tabs').play = async (story) => {
+       const alice = ${JSON.stringify(ALICE)};
+       const pair = await story.login(alice);
+       await story.refresh(alice, pair, { promised: 'generation 1' });
+       await story.refresh(alice, pair, { promised: 'generation 2' });
+     };`,
+  );
+  const options = { cwd, nodeArgs: ['--import', broken] };
+  const plain = await runCli(['simulate', 'two-tabs'], options);
+  expect(plain.code).toBe(1);
+  expect(plain.stdout).toMatch(/\tREUSED \(late_retry\)\tgeneration 2$/m);
+  const { code, stdout } = await runCli(['simulate', 'two-tabs', '--json'], options);
+  expect({ code, ok: JSON.parse(stdout).ok }).toEqual({ code: 1, ok: false });
 });
