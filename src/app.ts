@@ -174,7 +174,7 @@ function renewable<T>(make: () => Promise<T>): { readonly first: () => Promise<T
   };
 }
 
-/** The microservice where one is configured, else the table. */
+/** The user service where one is configured, else the table. */
 function openDirectory(
   { config, log, clock = systemClock, random = systemRandom }: OpenOptions,
   store: Store,

@@ -9,7 +9,7 @@ import type { Settings } from './schema.ts';
 
 export type { SecretSource } from './secret-source.ts';
 
-/** The user microservice. */
+/** The user service. */
 export interface UserService {
   readonly url: string;
   readonly statusUrl: string | null;

@@ -144,28 +144,20 @@ const keys = group({
 
 const users = (reader: SecretReader) =>
   group({
-    directory: key(
-      choice(['local', 'http']),
-      'local',
-      'Who knows the users: the local table, or your user microservice.',
-    ),
+    directory: key(choice(['local', 'http']), 'local', 'Who knows the users: the local table, or your user service.'),
     http: group({
-      url: key(
-        orNull(httpUrl()),
-        null,
-        'Where the user microservice checks a password. The directory "http" needs it.',
-      ),
+      url: key(orNull(httpUrl()), null, 'Where the user service checks a password. The directory "http" needs it.'),
       statusUrl: key(
         orNull(httpUrl()),
         null,
-        'Where the user microservice says whether a user is still active; asked at each refresh.',
+        'Where the user service says whether a user is still active; asked at each refresh.',
       ),
       secret: key(
         orNull(signingSecret(reader)),
         null,
-        'Signs the requests to the user microservice. The directory "http" needs it.',
+        'Signs the requests to the user service. The directory "http" needs it.',
       ),
-      timeout: key(duration(1, MINUTE), '3s', 'Longest time that the user microservice may take.'),
+      timeout: key(duration(1, MINUTE), '3s', 'Longest time that the user service may take.'),
     }),
   });
 

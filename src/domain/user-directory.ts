@@ -1,4 +1,4 @@
-/** Who knows the users: the port that the local table and the user microservice both answer. */
+/** Who knows the users: the port that the local table and the user service both answer. */
 import type { ClientId, Subject } from './ids.ts';
 import type { Secret } from './secret.ts';
 

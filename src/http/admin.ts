@@ -1,4 +1,4 @@
-/** `/admin/v1` (contract §5): what the user microservice and automation may do, as `admin` clients and nobody else. */
+/** `/admin/v1` (contract §5): what the user service and automation may do, as `admin` clients and nobody else. */
 import type { App } from '../app.ts';
 import type { Client } from '../domain/client.ts';
 import { type FamilyId, isUuidv7, type KeyId } from '../domain/ids.ts';

@@ -39,7 +39,7 @@ export async function requireWriteRight({ store }: App): Promise<void> {
 /** What a server has when it starts: enough to say what is still to do. */
 export interface FirstLook {
   readonly schema: number;
-  /** True where a user microservice knows them. */
+  /** True where a user service knows them. */
   readonly hasUsers: boolean;
   /** Other than the built-in one. */
   readonly hasClients: boolean;

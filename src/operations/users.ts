@@ -35,7 +35,7 @@ export interface UserChange {
   readonly revoked: number;
 }
 
-/** @throws Refusal conflict where a user microservice knows the users */
+/** @throws Refusal conflict where a user service knows the users */
 function refuseUnlessLocal(app: App): void {
   if (app.config.users.directory === 'local') return;
   throw new Refusal('conflict', 'Users live in your user service (users.directory is "http"), not in this database.', {

@@ -1,4 +1,4 @@
-/** The local user directory's table. Empty where a user microservice knows the users. */
+/** The local user directory's table. Empty where a user service knows the users. */
 import type { Subject } from '../domain/ids.ts';
 import type { EpochMs } from '../domain/time.ts';
 import type { UserRow } from './schema.ts';

@@ -1,5 +1,5 @@
 /**
- * The user directory as a microservice (contract §6): what is asked, and what its answers mean. Nothing that it says is
+ * The user directory as a service of its own (contract §6): what is asked, and what its answers mean. Nothing that it says is
  * stored but the subject; the `users` table stays empty.
  */
 import { parseSubject } from '../domain/ids.ts';

@@ -1,5 +1,5 @@
 /**
- * One signed question to the user microservice and its answer as bytes allow it (contract §6). It stands alone because what
+ * One signed question to the user service and its answer as bytes allow it (contract §6). It stands alone because what
  * may go wrong between two machines is here, and nowhere else: a password travels once, to one place, and never again.
  */
 import {

@@ -77,7 +77,7 @@ test.for<[string, string | Uint8Array]>([
   expect(readdirSync(cwd)).toEqual([]);
 });
 
-test('with a user microservice it makes the secret that both need', async () => {
+test('with a user service it makes the secret that both need', async () => {
   const cwd = workFolder();
   const args = ['init', '--yes', '--users', 'http', '--user-service', 'https://users.example/authenticate'];
   const { code, stdout } = await runCli(args, { cwd });

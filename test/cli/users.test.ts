@@ -119,7 +119,7 @@ test('a pipe gets whole values between tabs, without a header; nothing is a hint
   ]);
 });
 
-test('where a user microservice knows the users, the commands say where to go', async () => {
+test('where a user service knows the users, the commands say where to go', async () => {
   const cli = await makeCliDatabase();
   const http = { url: 'http://127.0.0.1:9/login', secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` };
   writeFileSync(path.join(cli.folder, 'auth.config.json'), JSON.stringify({ users: { directory: 'http', http } }), {

@@ -166,7 +166,7 @@ test.each([
   expect((await listUserPage(app, { limit: 50 })).users).toEqual([]);
 });
 
-test('where a user microservice knows the users, these operations refuse', async () => {
+test('where a user service knows the users, these operations refuse', async () => {
   const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
   const http = { 'users.directory': 'http', 'users.http.url': 'http://127.0.0.1:9/login', 'users.http.secret': secret };
   const { app } = await openTestApp(await makeOne('sqlite'), http);
@@ -179,6 +179,6 @@ test('where a user microservice knows the users, these operations refuse', async
     () => removeUser(app, 'alice'),
   ];
   for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ code: 'conflict' });
-  // A subject of the microservice is taken as it is.
+  // A subject of the user service is taken as it is.
   expect(await resolveSubject(app, 'user|42')).toBe('user|42');
 });

@@ -1,4 +1,4 @@
-/** A user microservice on loopback that answers what a test tells it to, well or badly, and remembers what it was asked. */
+/** A user service on loopback that answers what a test tells it to, well or badly, and remembers what it was asked. */
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import https from 'node:https';

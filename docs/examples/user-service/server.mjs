@@ -1,5 +1,5 @@
 /**
- * A user microservice for auth-server, whole and small: Node alone, no package. It answers the two questions of
+ * A user service for auth-server, whole and small: Node alone, no package. It answers the two questions of
  * docs/user-service.md and, when a user is disabled, has auth-server end the user's sessions.
  *
  *   node server.mjs serve            answers on 127.0.0.1:PORT (8090)
