@@ -10,18 +10,8 @@ import { type Session, startLoad } from '../../scripts/fire/load.ts';
 import { type Interval, momentOf } from '../../scripts/fire/moments.ts';
 import { makeChance } from '../../scripts/fire/random.ts';
 import { type Copy, copyWithoutLog, fatten, lookInto } from './copies.ts';
-import {
-  expectCleanHistory,
-  type Ground,
-  inCase,
-  makeGround,
-  REVOKED,
-  SEED,
-  type Served,
-  saidOnAllPaths,
-  TIMES,
-  tell,
-} from './ground.ts';
+import { expectCleanHistory, type Ground, inCase, makeGround, SEED, type Served, TIMES, tell } from './ground.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 import { type Known, logIn, startVisitors } from './visitors.ts';
 
 const COPIES = Math.ceil(4 * TIMES);

@@ -5,7 +5,8 @@ import BetterSqlite3 from 'better-sqlite3';
 import { expect } from 'vitest';
 import { refreshRequest, type Session, sessionOf } from '../../scripts/fire/load.ts';
 import type { DatabaseKind } from '../support/databases.ts';
-import { type Ground, REVOKED, type Served, saidOnAllPaths } from './ground.ts';
+import type { Ground, Served } from './ground.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 
 /** Where a sweep is at the moment: its server is started again and again. */
 export interface Place {

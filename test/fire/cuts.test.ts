@@ -6,17 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { refreshRequest, sessionOf } from '../../scripts/fire/load.ts';
 import { post } from '../../scripts/fire/wire.ts';
-import {
-  type Ground,
-  inCase,
-  loginRequest,
-  makeGround,
-  REVOKED,
-  type Served,
-  saidOnAllPaths,
-  someOf,
-  tell,
-} from './ground.ts';
+import { type Ground, inCase, loginRequest, makeGround, type Served, someOf, tell } from './ground.ts';
 import {
   type Cut,
   type CutAt,
@@ -26,6 +16,7 @@ import {
   throughProxy,
   untilPoolIs,
 } from './postgres.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 
 const POOL = 5;
 

@@ -12,16 +12,13 @@ import { expect, onTestFinished } from 'vitest';
 import { type Entry, violationsOf } from '../../scripts/fire/history.ts';
 import { type Session, sessionOf } from '../../scripts/fire/load.ts';
 import { makeChance } from '../../scripts/fire/random.ts';
-import { type Answer, get, openWire, post } from '../../scripts/fire/wire.ts';
+import { type Answer, openWire, post } from '../../scripts/fire/wire.ts';
 import { closeApp, openApp, systemClock } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { makeLog } from '../../src/log.ts';
-import { addClient } from '../../src/operations/clients.ts';
-import { moveKeysOn } from '../../src/operations/keys.ts';
-import { addUser } from '../../src/operations/users.ts';
 import { migrateUp } from '../../src/store/migrate.ts';
 import { type DatabaseKind, makeDatabase } from '../support/databases.ts';
+import { furnish } from '../support/instance.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
@@ -146,17 +143,9 @@ async function prepare(folder: string): Promise<string> {
     await closeApp(behind);
   }
   const app = await openApp({ config, log, schema: 'create' });
-  await moveKeysOn(app);
-  await addUser(app, { name: 'alice', password: new Secret(PASSWORD) });
-  const { secret } = await addClient(app, {
-    id: 'api',
-    type: 'resource-server',
-    isPublic: false,
-    audiences: [],
-    policy: {},
-  });
+  const { authorization } = await furnish(app, PASSWORD);
   await closeApp(app);
-  return `Basic ${Buffer.from(`api:${secret?.reveal()}`).toString('base64')}`;
+  return authorization;
 }
 
 function launch(folder: string, args: readonly string[], options: StartOptions): ChildProcess {
@@ -293,44 +282,3 @@ export async function expectCleanHistory(ground: Ground, history: readonly Entry
   const stored = new Map(rows.map(({ id, generation }) => [id, Number(generation)]));
   expect(violationsOf(history, stored)).toEqual([]);
 }
-
-/** What each path says of a family. */
-export async function saidOnAllPaths(served: Served, api: string, session: Session): Promise<Record<string, string>> {
-  const { accessToken, refreshToken } = session;
-  const reasonIn = ({ status, text }: Answer): string => {
-    const body: { reason?: string; active?: boolean; error?: string } = text === '' ? {} : JSON.parse(text);
-    return `${status} ${body.reason ?? body.error ?? (body.active === undefined ? '' : `active: ${body.active}`)}`.trim();
-  };
-  const basic = Buffer.from(api.slice('Basic '.length), 'base64').toString();
-  const form = (target: string, fields: Record<string, string>, headers: Record<string, string> = {}): string => {
-    const body = new URLSearchParams(fields).toString();
-    const extra = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    return (
-      `POST ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n` +
-      `${extra.join('')}Content-Length: ${body.length}\r\n\r\n${body}`
-    );
-  };
-  const said = async (request: string): Promise<string> => reasonIn(await served.send(request));
-  return {
-    verify: await said(post('/verify', { token: accessToken }, { Authorization: api })),
-    forwardAuth: await said(
-      get('/forward-auth', { Authorization: `Bearer ${accessToken}`, 'X-Auth-Server-Client': basic }),
-    ),
-    introspect: await said(form('/oauth/introspect', { token: accessToken }, { Authorization: api })),
-    sessions: await said(post('/sessions', { refresh_token: refreshToken })),
-    refresh: await said(post('/refresh', { access_token: accessToken, refresh_token: refreshToken })),
-    token: await said(
-      form('/oauth/token', { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: 'default' }),
-    ),
-  };
-}
-
-/** What `saidOnAllPaths` gives for a family that was revoked. */
-export const REVOKED = {
-  verify: '200 revoked',
-  forwardAuth: '401 invalid_token',
-  introspect: '200 active: false',
-  sessions: '401 revoked',
-  refresh: '401 revoked',
-  token: '400 invalid_grant',
-} as const;

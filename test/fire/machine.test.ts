@@ -6,8 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { refreshRequest, type Session, sessionOf } from '../../scripts/fire/load.ts';
 import { get, post } from '../../scripts/fire/wire.ts';
-import { type Ground, makeGround, REVOKED, type Served, saidOnAllPaths, TIMES } from './ground.ts';
+import { type Ground, makeGround, type Served, TIMES } from './ground.ts';
 import { makeClock, preloaded } from './preload.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 
 const SUSPENDED_MS = TIMES > 1 ? 60_000 : 5_000;
 

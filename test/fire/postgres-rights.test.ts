@@ -6,8 +6,9 @@ import { expect, test } from 'vitest';
 import { refreshRequest, sessionOf } from '../../scripts/fire/load.ts';
 import { get } from '../../scripts/fire/wire.ts';
 import { until } from '../support/until.ts';
-import { makeGround, REVOKED, type Served, saidOnAllPaths } from './ground.ts';
+import { makeGround, type Served } from './ground.ts';
 import { runOn, startOwnPostgres, throughProxy } from './postgres.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 
 const untilReady = (served: Served, status: number): Promise<void> =>
   until(async () => (await served.send(get('/readyz'))).status === status, `/readyz is ${status}`);

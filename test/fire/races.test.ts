@@ -8,18 +8,9 @@ import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../scripts/fire/history.ts';
 import { recorded, refreshRequest, type Session, startLoad } from '../../scripts/fire/load.ts';
 import { openWire, post } from '../../scripts/fire/wire.ts';
-import {
-  expectCleanHistory,
-  type Ground,
-  makeGround,
-  REVOKED,
-  SEED,
-  type Served,
-  saidOnAllPaths,
-  TIMES,
-  tell,
-} from './ground.ts';
+import { expectCleanHistory, type Ground, makeGround, SEED, type Served, TIMES, tell } from './ground.ts';
 import { expectOneSuccessor, type Keys, openRacers, race } from './races.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 
 const AT_ONCE = 64;
 const ROUNDS = Math.ceil(5 * TIMES);

@@ -7,18 +7,8 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { refreshRequest, type Session, sessionOf } from '../../scripts/fire/load.ts';
 import { type Answer, post, Unanswered } from '../../scripts/fire/wire.ts';
-import {
-  type Ground,
-  inCase,
-  loginRequest,
-  makeGround,
-  REVOKED,
-  type Served,
-  saidOnAllPaths,
-  someOf,
-  TIMES,
-  tell,
-} from './ground.ts';
+import { type Ground, inCase, loginRequest, makeGround, type Served, someOf, TIMES, tell } from './ground.ts';
+import { REVOKED, saidOnAllPaths } from './said.ts';
 import { attach, CALLS, type Call, detach, nameOf, noting, type Point, pointsIn, spoiling } from './strace.ts';
 
 const answerTo = (served: Served, request: string): Promise<Answer | undefined> =>

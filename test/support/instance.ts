@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { expect } from 'vitest';
-import { closeApp, openApp, systemClock } from '../../src/app.ts';
+import { type App, closeApp, openApp, systemClock } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { makeLog } from '../../src/log.ts';
@@ -36,6 +36,20 @@ export interface Serving extends RunningCli {
 
 const PASSWORD = '8letters';
 
+/** Signing keys, the user `alice`, and the resource server `api`. @returns the header by which `api` authenticates */
+export async function furnish(app: App, password: string): Promise<{ readonly authorization: string }> {
+  await moveKeysOn(app);
+  await addUser(app, { name: 'alice', password: new Secret(password) });
+  const { secret } = await addClient(app, {
+    id: 'api',
+    type: 'resource-server',
+    isPublic: false,
+    audiences: [],
+    policy: {},
+  });
+  return { authorization: `Basic ${Buffer.from(`api:${secret?.reveal()}`).toString('base64')}` };
+}
+
 /** Made in this process, as `serve` would make it; nothing has it open when this returns. */
 export async function makeInstance(): Promise<Instance> {
   const folder = workFolder();
@@ -46,17 +60,8 @@ export async function makeInstance(): Promise<Instance> {
   const { config } = loadConfig({ flags, env: {}, cwd: folder });
   const log = makeLog({ level: 'error', format: 'json', now: systemClock.now, write: () => undefined });
   const app = await openApp({ config, log, schema: 'create' });
-  await moveKeysOn(app);
-  await addUser(app, { name: 'alice', password: new Secret(PASSWORD) });
-  const { secret } = await addClient(app, {
-    id: 'api',
-    type: 'resource-server',
-    isPublic: false,
-    audiences: [],
-    policy: {},
-  });
+  const api = await furnish(app, PASSWORD);
   await closeApp(app);
-  const api = { authorization: `Basic ${Buffer.from(`api:${secret?.reveal()}`).toString('base64')}` };
   return {
     folder,
     database,
