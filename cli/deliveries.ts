@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander';
 import type { App } from '../src/app.ts';
 import { DELIVERY_STATES, type DeliveryState } from '../src/domain/delivery.ts';
 import { type EventId, shortId } from '../src/domain/ids.ts';
-import type { DeliveryView } from '../src/operations/deliveries.ts';
+import type { DeliveryView } from '../src/operations/views.ts';
 import { type GlobalFlags, helpNotes, wrongUsage } from './command.ts';
 import { type Out, timeColumn } from './output.ts';
 import { listPages } from './pages.ts';

@@ -1,15 +1,14 @@
 /** Deliveries as people handle them: what is on its way, what is dead, and giving it another chance. */
 import type { App } from '../app.ts';
-import type { DeliveryRecord, DeliveryState } from '../domain/delivery.ts';
+import type { DeliveryState } from '../domain/delivery.ts';
 import { type EventId, isUuidv7 } from '../domain/ids.ts';
-import { toRfc3339 } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
 import { hastenDeliveries, listDeadNumbers, listDeliveries, reviveDeliveries } from '../store/delivery-pages.ts';
 import { findEventNumber, findEventsByShortId } from '../store/events.ts';
 import { enableReceivers } from '../store/receivers.ts';
 import type { Tx } from '../store/store.ts';
 import { ambiguous, shortEnds } from './short-id.ts';
-import { timeOrNull } from './views.ts';
+import { type DeliveryView, deliveryView } from './views.ts';
 
 /** Deliveries on one page, at most. */
 const DELIVERY_PAGE = { max: 500 } as const;
@@ -19,19 +18,6 @@ const BATCH = 200;
 
 /** Candidates that a refusal names. */
 const CANDIDATES = 10;
-
-export const deliveryView = (delivery: DeliveryRecord) => ({
-  event_id: delivery.eventId,
-  type: delivery.type,
-  receiver: delivery.label ?? delivery.receiver,
-  state: delivery.state,
-  attempts: delivery.attempts,
-  /** Null for what waits behind another, and for what is over. */
-  next_attempt_at: delivery.state === 'pending' ? toRfc3339(delivery.nextAttemptAt) : null,
-  settled_at: timeOrNull(delivery.settledAt),
-  last_error: delivery.lastError,
-});
-export type DeliveryView = ReturnType<typeof deliveryView>;
 
 export interface DeliveryListRequest {
   readonly state?: DeliveryState | undefined;

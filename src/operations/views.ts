@@ -1,5 +1,6 @@
 /** What the outside sees of each record: snake_case, no secrets. HTTP, `--json` and the terminal show the same names. */
 import type { Client } from '../domain/client.ts';
+import type { DeliveryRecord } from '../domain/delivery.ts';
 import type { FamilyId } from '../domain/ids.ts';
 import type { SigningKey } from '../domain/signing-key.ts';
 import { type DurationMs, type EpochMs, formatDuration, toRfc3339 } from '../domain/time.ts';
@@ -9,7 +10,7 @@ import type { TimelineEntry } from '../store/refresh-tokens.ts';
 import type { User } from '../store/users.ts';
 import type { TokenPair } from './issue.ts';
 
-export const timeOrNull = (time: EpochMs | null): string | null => (time === null ? null : toRfc3339(time));
+const timeOrNull = (time: EpochMs | null): string | null => (time === null ? null : toRfc3339(time));
 
 /** The answer of `/login` and `/refresh` (contract §3). */
 export const tokenPairView = (pair: TokenPair) => ({
@@ -103,6 +104,21 @@ export const eventView = (event: RecordedEvent) => ({
   timestamp: toRfc3339(event.timestamp),
   data: event.data,
 });
+
+/** Of one event on its way to one receiver. */
+export const deliveryView = (delivery: DeliveryRecord) => ({
+  event_id: delivery.eventId,
+  type: delivery.type,
+  receiver: delivery.label ?? delivery.receiver,
+  state: delivery.state,
+  attempts: delivery.attempts,
+  /** Null for what waits behind another, and for what is over. */
+  next_attempt_at: delivery.state === 'pending' ? toRfc3339(delivery.nextAttemptAt) : null,
+  settled_at: timeOrNull(delivery.settledAt),
+  last_error: delivery.lastError,
+});
+
 export type EventView = ReturnType<typeof eventView>;
 export type UserView = ReturnType<typeof userView>;
 export type ClientView = ReturnType<typeof clientView>;
+export type DeliveryView = ReturnType<typeof deliveryView>;
