@@ -48,8 +48,7 @@ export const SCENARIOS: readonly Scenario[] = [
       story.at(9);
       await story.refresh(THIEF, pair, { key: KEY, promised: 'REUSED (stale, other address)' });
     },
-    lesson:
-      'Who repeats the request gets the same answer, until its token is used; then the old one is spent for good.',
+    lesson: 'Who repeats the request gets the same token again, until it is used; then the old one is spent for good.',
   },
   {
     name: 'thief-first',

@@ -127,7 +127,7 @@ const tokens = group({
     replayWindow: key(
       duration(0, 7 * DAY),
       '1h',
-      'How long a repeated request with the same Idempotency-Key gets the same answer.',
+      'How long a repeated request with the same Idempotency-Key gets the same refresh token again.',
     ),
     requireAccessToken: key(yesOrNo(), true, 'Whether a refresh must bring the access token of the same session.'),
   }),
