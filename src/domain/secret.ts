@@ -1,4 +1,4 @@
-/** Secrets and token strings, as types that cannot be printed or swapped by accident. */
+/** Secrets, as a type that cannot be printed by accident; the two kinds of token, as types that cannot be swapped. */
 import type { Brand } from './ids.ts';
 
 /** A string that shows as `[secret]` wherever it is printed; only `reveal()` gives it out. */
