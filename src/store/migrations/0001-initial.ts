@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../store.ts';
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a list of tables without a branch, read from top to bottom
 export async function initial(tx: Tx): Promise<void> {
   const { schema } = tx.sql;
   const isSqlite = tx.dialect === 'sqlite';
