@@ -29,12 +29,14 @@ import { localDirectory } from './users/local.ts';
 import { remoteDirectory } from './users/remote.ts';
 import { timedDirectory } from './users/timed.ts';
 
+/** Where chance comes from: ids, and the schedule of deliveries. Keys and salts are drawn in `crypto`. */
 export interface Random {
   bytes(count: number): Uint8Array;
   /** 0 up to, not including, 1. */
   jitter(): number;
 }
 
+/** What an operation may use, put together once in a process. */
 export interface App {
   readonly config: Config;
   readonly clock: Clock;
@@ -74,6 +76,7 @@ export interface OpenOptions {
 /** Changes of keys and clients are seen within this time, ms; the contract promises 2,000. */
 const SNAPSHOT_AGE = 1_000;
 
+/** The time of this machine. */
 export const systemClock: Clock = {
   now: () => epochMs(Date.now()),
   monotonic: () => durationMs(performance.now()),
@@ -149,6 +152,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
   }
 }
 
+/** Closes what `openApp` opened, the database last. */
 export async function closeApp(app: App): Promise<void> {
   await app.users.close();
   await app.passwords.close();

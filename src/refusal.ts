@@ -7,6 +7,7 @@ import type { DurationMs } from './domain/time.ts';
 /** 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 configuration or database not usable, 130 interrupted. */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 130;
 
+/** Each code with its HTTP status and the exit code of a command that ends with it. */
 export const REFUSALS = {
   invalid_request: { http: 400, exit: 2 },
   invalid_scope: { http: 400, exit: 2 },

@@ -34,6 +34,7 @@ export interface PublishedKeys {
   readonly etag: string;
 }
 
+/** Both rings at one moment: a token of either kind is judged by one value, and a change replaces both. */
 export interface KeyRing {
   readonly access: {
     readonly active: ActiveAccessKey;
@@ -53,6 +54,7 @@ export interface KeyRing {
 
 const PUBLISHED: ReadonlySet<KeyState> = new Set(['next', 'active', 'retiring']);
 
+/** All keys that could be opened, and which of them sign. */
 export interface OpenKeys {
   readonly access: readonly AccessKey[];
   readonly activeAccess: ActiveAccessKey;
@@ -61,6 +63,7 @@ export interface OpenKeys {
   readonly unreadable: readonly KeyId[];
 }
 
+/** Looks keys up by the whole header of a token, and by `kid`; the JWKS is rendered once. */
 export function makeKeyRing(keys: OpenKeys): KeyRing {
   return {
     access: {

@@ -22,17 +22,20 @@ import { hasEnded, type TokenFamily } from './token-family.ts';
  */
 export type Proof = 'held' | 'unchecked' | 'absent' | 'bad';
 
+/** What the refresh token claims, and the verdict on the access token beside it. */
 export interface Presented {
   readonly generation: Generation;
   readonly jti: TokenId;
   readonly proof: Proof;
 }
 
+/** This request: its `Idempotency-Key`, hashed, and its time. */
 export interface Attempt {
   readonly requestKeyHash: Sha256 | null;
   readonly now: EpochMs;
 }
 
+/** The policy in force for the client of the family. */
 export interface RotationPolicy {
   /** How long a rotated-away token still gets its successor without a key; 0 is strict. */
   readonly leeway: DurationMs;
@@ -42,8 +45,10 @@ export interface RotationPolicy {
   readonly requireAccessToken: boolean;
 }
 
+/** `late_retry`: the one before the current; `stale`: older; `fork`: the current generation with another `jti`. */
 export type ReuseClass = 'late_retry' | 'stale' | 'fork';
 
+/** What is to be done with the family; the reasons are those of contract §3. */
 export type RotationDecision =
   | { readonly kind: 'rotate' }
   | { readonly kind: 'replay' }

@@ -11,6 +11,7 @@ import { jsonBody } from './body.ts';
 import { basicCredentials } from './client-auth.ts';
 import { type HttpRequest, requestKeyOf } from './request.ts';
 
+/** `POST /login`. Refusals of the password are logged without the name. */
 export async function postLogin(app: App, request: HttpRequest): Promise<Answer> {
   const body = await jsonBody(request, LoginBody);
   const outcome = await login(app, {
@@ -39,6 +40,7 @@ export async function postLogin(app: App, request: HttpRequest): Promise<Answer>
   }
 }
 
+/** `POST /refresh`. */
 export async function postRefresh(app: App, request: HttpRequest): Promise<Answer> {
   const requestKey = requestKeyOf(request.incoming);
   const body = await jsonBody(request, RefreshBody);
@@ -89,12 +91,14 @@ function scopeOf(body: {
   return { kind: body.everywhere === true ? 'everywhere' : 'own' };
 }
 
+/** `POST /logout`: the refresh token is enough. */
 export async function postLogout(app: App, request: HttpRequest): Promise<Answer> {
   const body = await jsonBody(request, LogoutBody);
   const outcome = await logout(app, body.refresh_token, scopeOf(body));
   return outcome.kind === 'ended' ? noContent() : invalidGrant(outcome.reason);
 }
 
+/** `POST /sessions`: those of the token's subject; it is not rotated by this. */
 export async function postSessions(app: App, request: HttpRequest): Promise<Answer> {
   const body = await jsonBody(request, SessionsBody);
   const outcome = await listSessions(app, body.refresh_token);

@@ -20,8 +20,10 @@ import { keyRingFor } from './key-ring.ts';
 import { type AppPolicy, policyOf } from './policy.ts';
 import { decideAndMove, endDisabled, judge, type Rejected, type RotationRequest, rejected } from './rotate.ts';
 
+/** The body of `/refresh`; `access_token` may be missing where the policy says so, and the rule judges that. */
 export const RefreshBody = z.object({ refresh_token: z.string(), access_token: z.string().optional() });
 
+/** One refresh, as any front brings it. */
 export interface RefreshRequest {
   readonly refreshToken: string;
   readonly accessToken: string | undefined;
@@ -31,6 +33,7 @@ export interface RefreshRequest {
   readonly origin: Origin;
 }
 
+/** `replayed`: the successor was there already, and is given out again. */
 export type RefreshOutcome =
   | { readonly kind: 'issued'; readonly pair: TokenPair; readonly replayed: boolean }
   | Rejected;

@@ -17,6 +17,7 @@ import type { Tx } from '../store/store.ts';
 import { advanceFamily, findFamily, lockFamily, revokeFamilies } from '../store/token-families.ts';
 import type { AppPolicy } from './policy.ts';
 
+/** Why a refresh is refused (contract §3); `invalid_client` is a `Refusal`. */
 export type RefreshRejection = 'malformed' | 'expired' | 'mismatch' | 'unknown' | 'revoked' | 'reused';
 
 /** Of a refusal that a real session stands behind: for the log. */
@@ -28,6 +29,7 @@ export interface About {
   readonly presentedBy?: ClientId;
 }
 
+/** A refusal is a value: what it has ended stays ended. */
 export interface Rejected {
   readonly kind: 'rejected';
   readonly reason: RefreshRejection;
@@ -53,6 +55,7 @@ export type Verdict =
   | { readonly kind: 'keys_changed' }
   | Rejected;
 
+/** With what there is to say about the session, where there is one. */
 export const rejected = (reason: RefreshRejection, about?: About): Rejected =>
   about === undefined ? { kind: 'rejected', reason } : { kind: 'rejected', reason, about };
 

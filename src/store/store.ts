@@ -34,12 +34,14 @@ export interface Connection {
   execute(sql: string, parameters: readonly unknown[]): Promise<Result>;
 }
 
+/** May only read, outside a transaction or inside one. */
 export interface Reader {
   readonly dialect: Dialect;
   readonly connection: Connection;
   readonly sql: Pick<Kysely<Database>, 'selectFrom' | 'fn'>;
 }
 
+/** One transaction: what is written with it is committed together, or not at all. */
 export interface Tx extends Reader {
   readonly sql: Kysely<Database>;
   /** Read once: every row and claim of one change has the same time. On Postgres it is the database's. */
@@ -50,6 +52,7 @@ export interface Tx extends Reader {
   readonly newId: () => string;
 }
 
+/** One open database; it is closed once. */
 export interface Store {
   readonly dialect: Dialect;
   /** How people know it, without a password: `sqlite:auth.db`. */

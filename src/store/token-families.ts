@@ -9,6 +9,7 @@ import { recordEvent } from './events.ts';
 import type { TokenFamilyRow } from './schema.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
+/** The family that a row tells of. */
 export function familyOf(row: TokenFamilyRow): TokenFamily {
   return {
     id: row.id,
@@ -43,6 +44,7 @@ const byIdLocked = prepared<{ id: FamilyId }, TokenFamilyRow>((sql, slot, dialec
   return dialect === 'postgres' ? query.forUpdate() : query;
 });
 
+/** Without a lock: what it says may have changed when a transaction decides. */
 export async function findFamily(db: Reader, id: FamilyId): Promise<TokenFamily | undefined> {
   const row = (await byId(db, { id })).rows[0];
   return row === undefined ? undefined : familyOf(row);
@@ -77,6 +79,7 @@ const insertRow = prepared<TokenFamilyRow>((sql, slot) =>
   }),
 );
 
+/** A family at its login, generation 0. */
 export async function insertFamily(tx: Tx, family: TokenFamily): Promise<void> {
   await insertRow(tx, {
     id: family.id,
@@ -192,6 +195,7 @@ function revocable(db: Reader, which: FamilySelector, now: EpochMs) {
   return query;
 }
 
+/** How many `revokeFamilies` would end now. */
 export async function countRevocable(db: Reader, which: FamilySelector, now: EpochMs): Promise<number> {
   const row = await revocable(db, which, now)
     .select((eb) => eb.fn.countAll<number>().as('count'))
@@ -199,6 +203,7 @@ export async function countRevocable(db: Reader, which: FamilySelector, now: Epo
   return Number(row?.count ?? 0);
 }
 
+/** Some of those that `revokeFamilies` would end now, the newest first. */
 export async function sampleRevocable(
   db: Reader,
   which: FamilySelector,
