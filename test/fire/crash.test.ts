@@ -9,7 +9,7 @@ import { freePort } from '../support/free-port.ts';
 import { expectCleanHistory, makeGround, SEED, type Served, TIMES, tell } from './ground.ts';
 
 const CYCLES = Math.ceil(25 * TIMES);
-const CYCLES_OF_TWO = Math.ceil(10 * TIMES);
+const CYCLES_OF_TWO = Math.ceil(5 * TIMES);
 const CLIENTS = 24;
 /** Rotations before the next kill, at most. */
 const BETWEEN = 150;

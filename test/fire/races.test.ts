@@ -14,9 +14,9 @@ import { REVOKED, saidOnAllPaths } from './said.ts';
 
 const AT_ONCE = 64;
 const ROUNDS = Math.ceil(5 * TIMES);
-const REVOCATIONS = Math.ceil(100 * TIMES);
+const REVOCATIONS = Math.ceil(50 * TIMES);
 const COMMANDS = Math.ceil(5 * TIMES);
-const REUSES = Math.ceil(8 * TIMES);
+const REUSES = Math.ceil(5 * TIMES);
 
 const PLACES = [
   ['sqlite', 1],
