@@ -24,7 +24,10 @@ export const kinds = z.registry<Kind>();
 export const key = <T extends z.ZodType>(kind: T, fallback: z.input<T>, description: string) =>
   z.prefault(kind, fallback).meta({ description });
 
-/** A set of keys; one that is not in it is a fault. */
+/**
+ * A set of keys; one that is not in it is a fault. `as never`: whether all keys have defaults is not seen by the type, and a set
+ * that is not given is the set of its defaults.
+ */
 export const group = <S extends z.ZodRawShape>(shape: S) =>
   z.prefault(z.readonly(z.strictObject(shape, { error: 'must be an object' })), () => ({}) as never);
 

@@ -108,6 +108,7 @@ function fitting(db: Reader, search: FamilySearch, bounds: Bounds, { idle, now }
   if (!asksRows(search)) return narrowed;
   const { state, cause, since } = search;
   let query = db.sql.selectFrom(narrowed.limit(rowsRead(search)).as('token_families')).selectAll();
+  // `as never`: the same columns under the same name, which the type of a subquery's builder does not say.
   if (state !== undefined) query = query.where((eb) => hasState(eb as never, state, idle, now));
   if (cause !== undefined) query = query.where('revoke_reason', '=', cause);
   if (since !== undefined) query = query.where('created_at', '>=', since);

@@ -119,6 +119,7 @@ function lender(pool: pg.Pool): () => Promise<Leased> {
 /** @returns the database's time, ms */
 async function begin(client: pg.PoolClient): Promise<number> {
   try {
+    // Several statements in one text give a list of results, which the library's types leave out.
     const results = (await client.query(BEGIN)) as unknown as pg.QueryResult<{ now: number }>[];
     return results[1]?.rows[0]?.now ?? 0;
   } catch (error) {

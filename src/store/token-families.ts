@@ -188,6 +188,7 @@ function revocable(db: Reader, which: FamilySelector, now: EpochMs) {
   let query = db.sql.selectFrom('token_families').where('revoked_at', 'is', null);
   if (!('family' in which)) query = query.where('expires_at', '>', now);
   for (const name of ['family', 'subject', 'client', 'ip', 'kid'] as const) {
+    // `as never`: which column goes with which brand of string is lost in the loop.
     if (name in which) query = query.where(column[name], '=', (which as Record<typeof name, string>)[name] as never);
   }
   if ('except' in which && which.except !== undefined) query = query.where('id', '!=', which.except);

@@ -149,6 +149,7 @@ export async function initial(tx: Tx): Promise<void> {
   await tx.sql
     .insertInto('clients')
     .values({
+      // `as never`: a migration keeps its words when the types of the program change.
       id: 'default' as never,
       type: 'app',
       secret_hash: null,
