@@ -17,7 +17,7 @@ import { openMasterKey } from './operations/master-key.ts';
 import { Refusal } from './refusal.ts';
 import { makeSnapshot, type Snapshot } from './snapshot.ts';
 import { listClients } from './store/clients.ts';
-import { countedStore } from './store/counted.ts';
+import { type FeedWatch, feedWatch } from './store/feed-watch.ts';
 import { type LivenessCheck, livenessCheck } from './store/liveness.ts';
 import { migrateUp, schemaStatus } from './store/migrate.ts';
 import { openPostgres, type PostgresStore } from './store/postgres.ts';
@@ -57,6 +57,8 @@ export interface App {
   readonly instance: string;
   readonly issued: AccessTokenMemory;
   readonly isLive: LivenessCheck;
+  /** Waits for revocations, whoever makes them. */
+  readonly feed: FeedWatch;
   /** On Postgres, the rotations of a turn as one statement. */
   readonly rotateAtOnce: RotateAtOnce | undefined;
 }
@@ -106,7 +108,8 @@ export async function openApp(options: OpenOptions): Promise<App> {
   const { config, log, clock = systemClock, random = systemRandom } = options;
   const databaseClock = options.databaseClock ?? true;
   const metrics = config.metrics.listen === null ? noMetrics : await makeMetrics();
-  const opened = await openStore(options, {
+  let feed: FeedWatch | undefined;
+  const store = await openStore(options, {
     now: clock.now,
     random: (count) => random.bytes(count),
     databaseClock,
@@ -114,8 +117,12 @@ export async function openApp(options: OpenOptions): Promise<App> {
     accessTokenTtl: config.tokens.accessTokenTtl,
     waitForDatabase: options.waitForDatabase ?? durationMs(0),
     onTrouble: (error) => log.warn('database trouble', describeError(error)),
+    onRevoked: (entries) => {
+      for (const entry of entries) if ('cause' in entry) metrics.revoked(entry.cause);
+      feed?.grew();
+    },
   });
-  const store = metrics === noMetrics ? opened : countedStore(opened, metrics.revoked);
+  feed = feedWatch(store, clock.now);
   try {
     const instance = await prepareSchema(store, options.schema);
     const passwords = makePasswordHasher();
@@ -143,6 +150,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
       instance,
       issued: makeAccessTokenMemory(),
       isLive: livenessCheck(store),
+      feed,
       rotateAtOnce:
         store.dialect === 'postgres' ? rotateAtOnce(store, () => (databaseClock ? null : clock.now())) : undefined,
     };

@@ -6,17 +6,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RefreshRejection } from '../operations/rotate.ts';
 import type { HolderRejection } from '../operations/sessions.ts';
 import { REFUSALS, type Refusal, type RefusalCode } from '../refusal.ts';
+import { sendParts } from './stream.ts';
 
 export interface Answer {
   readonly status: number;
   readonly body?: string;
+  /** Instead of a body: its parts as they come, each asked for when the one before has left. */
+  readonly stream?: AsyncIterable<string>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Of every answer that carries a token or speaks of one (RFC 6749 §5.1). */
 export const NO_STORE = { 'Cache-Control': 'no-store' } as const;
 
-const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' } as const;
+export const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' } as const;
 
 /** @param headers besides the content type; token answers add `NO_STORE` */
 export const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = NO_STORE): Answer => ({
@@ -67,20 +70,24 @@ export const GRANT_REJECTIONS: Readonly<Record<RefreshRejection | HolderRejectio
 export const invalidGrant = (reason: RefreshRejection | HolderRejection): Answer =>
   errorAnswer('invalid_grant', GRANT_REJECTIONS[reason], { reason });
 
-/** Of every answer, besides its own. */
+/** @param common headers of every answer, besides its own @returns for a stream, when it has left. @throws what its parts throw */
 export function send(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   answer: Answer,
   common: Readonly<Record<string, string>>,
-): void {
-  if (outgoing.headersSent || outgoing.destroyed) return;
-  const { status, body = '', headers } = answer;
+): Promise<void> | undefined {
+  if (outgoing.headersSent || outgoing.destroyed) return undefined;
+  const { status, body = '', stream, headers } = answer;
+  if (stream !== undefined) {
+    outgoing.writeHead(status, { ...common, ...headers });
+    return sendParts(incoming, outgoing, stream);
+  }
   const length = status === 204 || status === 304 ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
   outgoing.writeHead(status, { ...common, ...headers, ...length });
   if (status !== 413) {
     outgoing.end(body);
-    return;
+    return undefined;
   }
   // The caller is still sending: closing at once would reset the connection before it reads this answer.
   outgoing.write(body);
@@ -90,4 +97,5 @@ export function send(
   };
   const patience = setTimeout(end, 500);
   incoming.once('end', end).once('close', end).resume();
+  return undefined;
 }

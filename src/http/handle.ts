@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { App } from '../app.ts';
 import { describeError } from '../log.ts';
+import { LONGEST_WAIT } from '../operations/feed.ts';
 import { Refusal } from '../refusal.ts';
 import { type Answer, errorAnswer, json, NO_STORE, refusalAnswer, send } from './answer.ts';
 import { crossOriginPolicy } from './cross-origin.ts';
@@ -13,7 +14,18 @@ export interface Handling {
   handle(incoming: IncomingMessage, outgoing: ServerResponse): void;
   /** Requests that have no answer yet, or whose work goes on. */
   inFlight(): number;
+  /** Ends what does nothing but wait: the server stops. */
+  endWaits?(): void;
 }
+
+/** Requests that are under way together. */
+interface Load {
+  now: number;
+  readonly limit: number;
+}
+
+/** Who waits holds a connection; this leaves half of them to everybody else. */
+const WAITING = 5_000;
 
 /** Made once: who has too much to do must not spend on saying so. Measured, with the client: 51 µs each, 63 if made anew. */
 const OVERLOADED = refusalAnswer(new Refusal('overloaded', 'Too many requests at once; try again in a second.'));
@@ -23,13 +35,14 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
   const routeOf = makeRoutes(issuer);
   const read = requestReader(app);
   const crossOrigin = crossOriginPolicy(server.cors.origins);
-  let inFlight = 0;
+  const working: Load = { now: 0, limit: server.maxInFlight };
+  const waiting: Load = { now: 0, limit: WAITING };
 
-  async function dispatch(request: HttpRequest, route: Route | undefined): Promise<Answer> {
+  async function dispatch(request: HttpRequest, route: Route | undefined, load: Load): Promise<Answer> {
     if (route === undefined) {
       return errorAnswer('not_found', 'There is nothing at this path; see the reference for the endpoints.');
     }
-    if (inFlight > server.maxInFlight && request.path !== '/healthz') {
+    if (load.now > load.limit && request.path !== '/healthz') {
       return OVERLOADED;
     }
     const method = request.method === 'HEAD' ? 'GET' : (request.method as 'GET' | 'POST');
@@ -45,38 +58,47 @@ export function makeHandling(app: App, isStopping: () => boolean): Handling {
     const started = app.clock.monotonic();
     const request = read(incoming);
     const route = routeOf(request.path);
-    const refused = unacceptable(incoming);
-    const work = refused === undefined ? dispatch(request, route) : Promise.resolve(refused);
-    const outcome = work.catch((error: unknown) => failure(app, request, error));
-    const answer = await inTime(incoming, outcome, server.requestTimeout, () => failure(app, request, tooLong()));
-    const closing = answer.status === 413 || isStopping() ? { Connection: 'close' } : {};
-    const common = { 'X-Request-Id': request.id, 'X-Content-Type-Options': 'nosniff', ...closing };
-    send(incoming, outgoing, answer, { ...common, ...crossOrigin.headers(request, route) });
-    const ms = app.clock.monotonic() - started;
+    const load = route?.isWait === true ? waiting : working;
+    load.now += 1;
+    try {
+      const refused = unacceptable(incoming);
+      const work = refused === undefined ? dispatch(request, route, load) : Promise.resolve(refused);
+      const outcome = work.catch((error: unknown) => failure(app, request, error));
+      const limit = load === waiting ? LONGEST_WAIT + server.requestTimeout : server.requestTimeout;
+      const answer = await inTime(incoming, outcome, limit, () => failure(app, request, tooLong()));
+      const closing = answer.status === 413 || isStopping() ? { Connection: 'close' } : {};
+      const common = { 'X-Request-Id': request.id, 'X-Content-Type-Options': 'nosniff', ...closing };
+      const sent = send(incoming, outgoing, answer, { ...common, ...crossOrigin.headers(request, route) });
+      note(request, route, answer, app.clock.monotonic() - started);
+      // What was answered too early is still under way: it counts as that, and a stop waits for it.
+      await outcome;
+      await sent;
+    } finally {
+      load.now -= 1;
+    }
+  }
+
+  function note(request: HttpRequest, route: Route | undefined, { status }: Answer, ms: number): void {
     // What a caller made up is no path of ours: neither a line of the log nor a series of its own.
     const path = route === undefined ? '(unknown)' : route.path;
-    app.metrics.answered(path, answer.status, ms / 1_000);
+    app.metrics.answered(path, status, ms / 1_000);
     if (app.log.enabled('debug')) {
       const { method, id } = request;
-      app.log.debug('request', { method, path, status: answer.status, ms: Math.round(ms), request_id: id });
+      app.log.debug('request', { method, path, status, ms: Math.round(ms), request_id: id });
     }
-    // What was answered too early is still under way: it counts as that, and a stop waits for it.
-    await outcome;
   }
 
   return {
     handle(incoming, outgoing) {
-      inFlight += 1;
-      run(incoming, outgoing)
-        .catch((error: unknown) => {
-          app.log.error('an answer could not be sent', describeError(error));
-          outgoing.destroy();
-        })
-        .finally(() => {
-          inFlight -= 1;
-        });
+      run(incoming, outgoing).catch((error: unknown) => {
+        // A stream that is cut off because the database does not answer is no fault of ours.
+        if (error instanceof Refusal) app.log.warn(error.code, describeError(error.cause ?? error));
+        else app.log.error('an answer could not be sent', describeError(error));
+        outgoing.destroy();
+      });
     },
-    inFlight: () => inFlight,
+    inFlight: () => working.now + waiting.now,
+    endWaits: () => app.feed.end(),
   };
 }
 

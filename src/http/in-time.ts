@@ -1,6 +1,5 @@
 /** The longest time that a request takes, as its caller sees it: however many slow steps its answer is made of. */
 import type { IncomingMessage } from 'node:http';
-import type { DurationMs } from '../domain/time.ts';
 
 /** How soon to look again at a request that has not arrived: it is for the listener to refuse, ms. */
 const LOOK_AGAIN = 1_000;
@@ -9,8 +8,9 @@ const LOOK_AGAIN = 1_000;
  * What `work` gives, or `late()` when that takes longer than `limit`. The work itself goes on: what it commits after all stays,
  * and whoever repeats the request with its key gets it.
  * @param work never rejects
+ * @param limit ms
  */
-export function inTime<T>(incoming: IncomingMessage, work: Promise<T>, limit: DurationMs, late: () => T): Promise<T> {
+export function inTime<T>(incoming: IncomingMessage, work: Promise<T>, limit: number, late: () => T): Promise<T> {
   return new Promise((resolve) => {
     const look = (): void => {
       if (incoming.complete) resolve(late());

@@ -91,6 +91,25 @@ const Revocation = z.object({
   cursor: z.string().meta({ description: 'Where the revocation feed stands afterwards: `<epoch>.<number>`.' }),
 });
 
+const feedCursor = () => z.string().meta({ description: '`<epoch>.<number>`: send the last one as `after`.' });
+
+const feedEntry = {
+  cursor: feedCursor(),
+  revoked_at: time(),
+  until: time().meta({ description: 'Every access token that it concerns has expired by then; RFC 3339.' }),
+};
+
+const Feed = z.object({
+  entries: z.array(
+    z.union([
+      z.object({ ...feedEntry, sid: id().meta({ description: 'A session that has ended.' }) }),
+      z.object({ ...feedEntry, kid: z.string().meta({ description: 'A key that signs nothing any more.' }) }),
+    ]),
+  ),
+  cursor: feedCursor(),
+  reset: z.boolean().meta({ description: 'Forget what you know: these entries are the whole live set.' }),
+});
+
 const keys = z.array(
   z.object({
     kid: z.string(),
@@ -149,6 +168,7 @@ export const ANSWERS = {
   Verification,
   Introspection,
   Revocation,
+  Feed,
   FamilyPage,
   Family,
   KeyList: z.object({ keys }),

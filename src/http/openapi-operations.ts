@@ -1,5 +1,7 @@
 /** What openapi.json says of each row of the table of paths; a row without words does not compile. */
 import { z } from 'zod';
+import { FeedQuery } from '../operations/feed.ts';
+import { FEED_CURSOR } from '../operations/feed-cursor.ts';
 import { LoginBody } from '../operations/login.ts';
 import { RefreshBody } from '../operations/refresh.ts';
 import { LogoutBody, SessionsBody } from '../operations/sessions.ts';
@@ -33,6 +35,8 @@ export interface Operation {
   readonly success: Readonly<Record<number, AnswerName | null>>;
   /** Of the answer, besides JSON. */
   readonly mediaType?: string;
+  /** The same is to be had as server-sent events; how they are made. */
+  readonly events?: string;
   /** The statuses that this endpoint has a reason of its own for. */
   readonly errors: readonly number[];
 }
@@ -43,6 +47,14 @@ const IdempotencyKey = z.object({
     .regex(/^[\x21-\x7e]{1,128}$/)
     .optional()
     .meta({ description: 'Random. The same request with the same key gets the same refresh token.' }),
+});
+
+const LastEventId = z.object({
+  'Last-Event-ID': z
+    .string()
+    .regex(FEED_CURSOR)
+    .optional()
+    .meta({ description: 'With Accept: text/event-stream, instead of `after`, which it wins over.' }),
 });
 
 const credentials = { client_id: z.string().optional(), client_secret: z.string().optional() };
@@ -97,6 +109,16 @@ export const OPERATIONS: Readonly<Record<RoutePath, Operation>> = {
       errors: [401, 403, 503],
     },
   ),
+  '/revocations': get('The revocation feed: ended sessions and compromised keys, in commit order.', 'resource-server', {
+    query: FeedQuery,
+    headers: LastEventId,
+    success: { 200: 'Feed' },
+    events:
+      'Each entry is an unnamed message: its data is the entry as JSON, its id the cursor. A comment comes behind the last entry that ' +
+      'there is, and then every 3 s. An event named `reset` comes first when the cursor that was sent is not of this feed: forget ' +
+      'what you know, the whole live set follows.',
+    errors: [400, 401, 503],
+  }),
   '/oauth/token': post('Refresh as RFC 6749 §6 has it.', 'app', {
     form: z.object({
       grant_type: z.literal('refresh_token'),

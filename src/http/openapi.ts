@@ -69,9 +69,11 @@ function bodyOf({ json: body, form, isBodyOptional }: Operation): Json {
 
 const phrase = (status: number | string): string => STATUS_CODES[status] ?? 'Another error';
 
-function responsesOf({ success, errors, mediaType = 'application/json' }: Operation): Json {
+function responsesOf({ success, errors, events, mediaType = 'application/json' }: Operation): Json {
+  const stream =
+    events === undefined ? {} : { 'text/event-stream': { schema: { type: 'string', description: events } } };
   const good = Object.entries(success).map(([status, name]) => {
-    const content = name === null ? {} : { content: { [mediaType]: { schema: ref('schemas', name) } } };
+    const content = name === null ? {} : { content: { [mediaType]: { schema: ref('schemas', name) }, ...stream } };
     return [status, { description: phrase(status), ...content }];
   });
   const bad = errors.map((status) => [String(status), ref('responses', `Error${status}`)]);

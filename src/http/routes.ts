@@ -13,6 +13,7 @@ import {
   postRevocations,
 } from './admin.ts';
 import type { Answer } from './answer.ts';
+import { getRevocations } from './feed.ts';
 import { postLogin, postLogout, postRefresh, postSessions } from './native.ts';
 import { postIntrospect, postRevoke, postToken } from './oauth.ts';
 import { getOpenApi } from './openapi.ts';
@@ -31,6 +32,8 @@ export interface Route {
   /** By method; `ALL` takes every one. `HEAD` is answered wherever `GET` is. */
   readonly methods: Readonly<Partial<Record<'GET' | 'POST' | 'ALL', Handler>>>;
   readonly crossOrigin: CrossOrigin;
+  /** Its requests wait for something to happen: they are counted, limited and timed apart from those that are work. */
+  readonly isWait?: true;
 }
 
 type Row = Omit<Route, 'path'>;
@@ -54,6 +57,7 @@ const TABLE = {
   '/sessions': post(postSessions),
   '/verify': post(postVerify, 'none'),
   '/forward-auth': { methods: { ALL: forwardAuth }, crossOrigin: 'none' },
+  '/revocations': { ...get(getRevocations, 'none'), isWait: true },
   '/oauth/token': post(postToken),
   '/oauth/introspect': post(postIntrospect, 'none'),
   '/oauth/revoke': post(postRevoke),

@@ -85,6 +85,7 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
     isStopping: () => stopping,
     async stop(patience) {
       stopping = true;
+      handling?.endWaits?.();
       // Of net, not of http: the latter would at once cut idle connections, and with them requests on their way.
       const closed = new Promise<void>((resolve) => {
         NetServer.prototype.close.call(server, () => resolve());

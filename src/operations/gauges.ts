@@ -1,6 +1,6 @@
 /**
  * What the metrics show of the state of things, looked up when somebody asks (contract §4). It stands apart from what is
- * counted as it happens, because this is the same whichever server of a database is asked.
+ * counted as it happens, because most of this is the same whichever server of a database is asked.
  */
 import type { App } from '../app.ts';
 import type { GaugeValue } from '../metrics.ts';
@@ -14,12 +14,18 @@ const COUNTED = 10_000;
 const one = (value: number): readonly GaugeValue[] => [{ labels: {}, value }];
 
 export function showGauges(app: App): void {
-  const { metrics, passwords, store } = app;
+  const { metrics, passwords, store, feed } = app;
   metrics.gauge({
     name: 'password_hash_queue',
     help: 'Passwords that wait to be hashed.',
     labels: [],
     read: async () => one(passwords.queued()),
+  });
+  metrics.gauge({
+    name: 'feed_streams',
+    help: 'Readers of the revocation feed that wait for news from this process: streams, and requests with wait.',
+    labels: [],
+    read: async () => one(feed.waiting()),
   });
   metrics.gauge({
     name: 'keys',

@@ -7,7 +7,9 @@ import { type DurationMs, type EpochMs, formatDuration, toRfc3339 } from '../dom
 import { familyState, type TokenFamily } from '../domain/token-family.ts';
 import type { RecordedEvent } from '../store/events.ts';
 import type { TimelineEntry } from '../store/refresh-tokens.ts';
+import type { NumberedEntry } from '../store/revocations.ts';
 import type { User } from '../store/users.ts';
+import { formatCursor } from './feed-cursor.ts';
 import type { TokenPair } from './issue.ts';
 
 const timeOrNull = (time: EpochMs | null): string | null => (time === null ? null : toRfc3339(time));
@@ -103,6 +105,14 @@ export const eventView = (event: RecordedEvent) => ({
   type: event.type,
   timestamp: toRfc3339(event.timestamp),
   data: event.data,
+});
+
+/** What the revocation feed says of an ended family or a compromised key (contract §11). */
+export const revocationView = ({ number, familyId, kid, revokedAt, until }: NumberedEntry, epoch: string) => ({
+  cursor: formatCursor({ epoch, number }),
+  ...(familyId === null ? { kid } : { sid: familyId }),
+  revoked_at: toRfc3339(revokedAt),
+  until: toRfc3339(until),
 });
 
 /** Of one event on its way to one receiver. */

@@ -159,6 +159,7 @@ async function transact<T>(
     const value = await change(tx);
     await numberFeed(tx, options.accessTokenTtl);
     await commit(client);
+    if (tx.feed.length > 0) options.onRevoked(tx.feed);
     return value;
   } catch (error) {
     broken = await undo(client, error);

@@ -15,7 +15,7 @@ export interface FeedPosition {
   readonly number: number;
 }
 
-interface NumberedEntry {
+export interface NumberedEntry {
   readonly number: number;
   readonly familyId: FamilyId | null;
   readonly kid: KeyId | null;
@@ -73,6 +73,60 @@ const entriesAfter = prepared<{ number: number; limit: number }, NumberedEntry>(
 /** The entries after a position, in order. */
 export async function listRevocations(db: Reader, after: number, limit: number): Promise<readonly NumberedEntry[]> {
   return (await entriesAfter(db, { number: after, limit })).rows;
+}
+
+/** Entries in order, and where they lead. */
+export interface FeedPage {
+  /** Of the last entry, or of the whole feed when `isLast`. */
+  readonly place: FeedPosition;
+  readonly entries: readonly NumberedEntry[];
+  /** There is nothing behind it. */
+  readonly isLast: boolean;
+}
+
+interface PageRow extends FeedPosition {
+  readonly entry: number | null;
+  readonly familyId: FamilyId | null;
+  readonly kid: KeyId | null;
+  readonly revokedAt: EpochMs | null;
+  readonly until: EpochMs | null;
+}
+
+/** One statement, so one view of the database: its position and its entries belong together. */
+const pageAfter = prepared<{ number: number; now: EpochMs; limit: number }, PageRow>((sql, slot) =>
+  sql
+    .selectFrom('feed_position as position')
+    .leftJoin(
+      (db) =>
+        db
+          .selectFrom('revocations')
+          .select(['number as entry', 'family_id as familyId', 'kid', 'revoked_at as revokedAt', 'until'])
+          .where('number', '>', slot.number)
+          .where('until', '>', slot.now)
+          .orderBy('number')
+          .limit(slot.limit)
+          .as('live'),
+      (join) => join.onTrue(),
+    )
+    .select(['position.epoch', 'position.number', 'live.entry', 'live.familyId', 'live.kid'])
+    .select(['live.revokedAt', 'live.until'])
+    .where('position.id', '=', 1)
+    .orderBy('live.entry'),
+);
+
+/** What is still live of the entries after a number, in order; of which epoch they are, the page says. */
+export async function readFeed(db: Reader, number: number, now: EpochMs, limit: number): Promise<FeedPage> {
+  const { rows } = await pageAfter(db, { number, now, limit });
+  const [first] = rows;
+  if (first === undefined) throw new Error('feed_position has no row');
+  const entries: NumberedEntry[] = [];
+  for (const { entry, familyId, kid, revokedAt, until } of rows) {
+    if (entry === null || revokedAt === null || until === null) continue;
+    entries.push({ number: entry, familyId, kid, revokedAt, until });
+  }
+  const isLast = entries.length < limit;
+  const reached = isLast ? first.number : (entries.at(-1)?.number ?? first.number);
+  return { place: { epoch: first.epoch, number: reached }, entries, isLast };
 }
 
 /** What every reader knew of the feed is void from this commit on. */

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
 import { Refusal } from '../refusal.ts';
 import { type Commits, makeGroupCommit } from './group-commit.ts';
-import { numberFeed } from './revocations.ts';
+import { type FeedEntry, numberFeed } from './revocations.ts';
 import {
   type Connection,
   kyselyOver,
@@ -229,8 +229,11 @@ function commitsOf(writer: BetterSqlite3.Database, inPlace: () => void, options:
   const begin = writer.prepare('begin immediate');
   const commit = writer.prepare('commit');
   const rollback = writer.prepare('rollback');
+  /** Of the changes that wait for the next commit. */
+  let feed: FeedEntry[] = [];
   return {
     begin: async () => {
+      feed = [];
       // At every commit: next to its sync this costs nothing.
       inPlace();
       await whileBusy(() => begin.run());
@@ -239,10 +242,12 @@ function commitsOf(writer: BetterSqlite3.Database, inPlace: () => void, options:
       const tx: Tx = { ...forWriting, ...txContext(options.now(), options.random) };
       const value = await change(tx);
       await numberFeed(tx, options.accessTokenTtl);
+      feed.push(...tx.feed);
       return value;
     },
     commit: () => {
       commit.run();
+      if (feed.length > 0) options.onRevoked(feed);
     },
     rollback: () => {
       if (writer.inTransaction) rollback.run();

@@ -78,6 +78,8 @@ export interface StoreOptions {
   /** How long to wait for a Postgres that does not answer yet; 0 tries once. */
   readonly waitForDatabase: DurationMs;
   readonly onTrouble: (error: unknown) => void;
+  /** After a commit, with what it put into the feed: nothing that was undone. */
+  readonly onRevoked: (entries: readonly FeedEntry[]) => void;
 }
 
 /** What a transaction knows besides its connection. */

@@ -67,7 +67,7 @@ test('each row is read by pages of the origins that the contract says, and by no
   expect(corsOf(unknown)).toEqual([]);
 });
 
-test('beyond maxInFlight everything but /healthz is refused at once; what was let in is answered', async () => {
+test('beyond maxInFlight all that is work is refused at once; what was let in is answered', async () => {
   const service = await startStubUserService();
   const server = await startWith(await makeDatabase('sqlite'), service, {
     'server.maxInFlight': 4,
@@ -86,13 +86,16 @@ test('beyond maxInFlight everything but /healthz is refused at once; what was le
     const answer = await server.send({ method, path, headers: { origin: ORIGIN } });
     expect([answer.status, answer.body.error, answer.headers['retry-after']], path).toEqual([503, 'overloaded', '1']);
   };
-  for (const { method, path } of ROWS.filter((row) => row.path !== '/healthz')) await refused(method, path);
+  for (const { method, path } of ROWS.filter((row) => !['/healthz', '/revocations'].includes(row.path))) {
+    await refused(method, path);
+  }
   await Promise.all(Array.from({ length: 100 }, () => refused('POST', '/login')));
 
   const overloaded = await server.send({ method: 'POST', path: '/refresh', headers: { origin: ORIGIN } });
   expect(allowedOrigin(overloaded), 'a page may read why').toBe(ORIGIN);
   const health = await Promise.all(Array.from({ length: 20 }, () => server.send({ path: '/healthz' })));
   expect(health.map(({ status }) => status)).toEqual(Array(20).fill(200));
+  expect((await server.send({ path: '/revocations' })).status, 'to wait is no work').toBe(401);
   expect(service.questions(), 'who is refused costs the service nothing').toHaveLength(4);
 
   for (const answer of held) answer();

@@ -108,6 +108,10 @@ const ENDPOINTS: Readonly<Record<string, { readonly ask: Ask; readonly expected:
       postForm(server, '/oauth/introspect', { token: open.access_token }, headers),
     expected: all(401, { 'resource-server': 200, 'resource-server by bearer': 200 }),
   },
+  'GET /revocations': {
+    ask: get('/revocations'),
+    expected: all(401, { 'resource-server': 200, 'resource-server by bearer': 200 }),
+  },
   'POST /oauth/token, of the app': {
     ask: ({ server, owned }, { headers }) =>
       postForm(server, '/oauth/token', { grant_type: 'refresh_token', refresh_token: owned.refresh_token }, headers),

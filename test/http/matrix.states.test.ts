@@ -77,6 +77,8 @@ const WITHOUT_VERDICT = [
   // Whatever the state, the session has ended afterwards (contract §3, §4).
   '/logout',
   '/oauth/revoke',
+  // It is shown no token, and tells of all sessions that have ended.
+  '/revocations',
   ...Object.keys(document.paths).filter((path) =>
     /^\/(admin|\.well-known)\/|^\/(healthz|readyz|openapi\.json)$/.test(path),
   ),

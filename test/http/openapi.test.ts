@@ -85,6 +85,7 @@ test('what it says of answers is what answers are: each success that there is, i
   await json('/logout', { refresh_token: pair.refresh_token });
   await json('/admin/v1/revocations', { subject: server.subject }, admin.basic);
   await json('/admin/v1/global-token-revocation', { sub_id: { format: 'opaque', id: 'x' } }, admin.basic);
+  await send('GET', '/revocations', server.api.basic);
   await send('GET', '/admin/v1/families?limit=1', admin.basic);
   await send('GET', `/admin/v1/families/${pair.session_id}`, admin.basic);
   await json('/admin/v1/keys/rotate', { compromised: true }, admin.basic);

@@ -17,6 +17,7 @@ const NAMES = {
   auth_server_http_request_duration_seconds: 'histogram',
   auth_server_user_directory_duration_seconds: 'histogram',
   auth_server_password_hash_queue: 'gauge',
+  auth_server_feed_streams: 'gauge',
   auth_server_keys: 'gauge',
   auth_server_deliveries: 'gauge',
   auth_server_oldest_delivery_seconds: 'gauge',
