@@ -71,6 +71,8 @@ const FENCES = [
     inside: ['src/worker/', 'src/operations/', 'src/store/', 'src/domain/', 'src/app.ts', ...SHARED, VERSION],
     libraries: ['standardwebhooks', 'amqplib', '@nats-io/(jetstream|transport-node)', '@redis/client'],
   },
+  // The other side of the wire, for other programs and for browsers: nothing of the server, and nothing of Node.
+  { files: 'src/sdk/', inside: ['src/sdk/'], libraries: ['jose'] },
   // The only place that knows all parts.
   {
     files: 'src/app.ts',
