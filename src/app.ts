@@ -17,7 +17,7 @@ import { openMasterKey } from './operations/master-key.ts';
 import { Refusal } from './refusal.ts';
 import { makeSnapshot, type Snapshot } from './snapshot.ts';
 import { listClients } from './store/clients.ts';
-import { type FeedWatch, feedWatch } from './store/feed-watch.ts';
+import { type Feed, makeFeed } from './store/feed.ts';
 import { type LivenessCheck, livenessCheck } from './store/liveness.ts';
 import { migrateUp, schemaStatus } from './store/migrate.ts';
 import { openPostgres, type PostgresStore } from './store/postgres.ts';
@@ -57,8 +57,8 @@ export interface App {
   readonly instance: string;
   readonly issued: AccessTokenMemory;
   readonly isLive: LivenessCheck;
-  /** Waits for revocations, whoever makes them. */
-  readonly feed: FeedWatch;
+  /** Of revocations, whoever makes them. */
+  readonly feed: Feed;
   /** On Postgres, the rotations of a turn as one statement. */
   readonly rotateAtOnce: RotateAtOnce | undefined;
 }
@@ -108,7 +108,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
   const { config, log, clock = systemClock, random = systemRandom } = options;
   const databaseClock = options.databaseClock ?? true;
   const metrics = config.metrics.listen === null ? noMetrics : await makeMetrics();
-  let feed: FeedWatch | undefined;
+  let feed: Feed | undefined;
   const store = await openStore(options, {
     now: clock.now,
     random: (count) => random.bytes(count),
@@ -122,7 +122,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
       feed?.grew();
     },
   });
-  feed = feedWatch(store, clock.now);
+  feed = makeFeed(store, clock.now);
   try {
     const instance = await prepareSchema(store, options.schema);
     const passwords = makePasswordHasher();

@@ -5,7 +5,7 @@ import { awaitFeed, FeedQuery, type FeedReading, followFeed, readFeedAfter, whol
 import { formatCursor, parseCursor } from '../operations/feed-cursor.ts';
 import { revocationView } from '../operations/views.ts';
 import { Refusal } from '../refusal.ts';
-import { type Answer, JSON_TYPE, json, NO_STORE } from './answer.ts';
+import { type Answer, JSON_TYPE, NO_STORE } from './answer.ts';
 import { clientCredentials } from './client-auth.ts';
 import { queryOf } from './query.ts';
 import { type HttpRequest, invalidRequest } from './request.ts';
@@ -25,27 +25,47 @@ export async function getRevocations(app: App, request: HttpRequest): Promise<An
   }
   // Whoever asks for the headers alone waits for nothing.
   const reading = await awaitFeed(app, parseCursor(after), method === 'HEAD' ? 0 : wait, isGone);
-  if (!reading.isLast)
-    return { status: 200, headers: { ...JSON_TYPE, ...NO_STORE }, stream: jsonInParts(app, reading) };
-  return json(200, { entries: entriesOf(reading), cursor: formatCursor(reading.place), reset: reading.isReset });
+  const headers = { ...JSON_TYPE, ...NO_STORE };
+  if (!reading.isLast) return { status: 200, headers, stream: jsonInParts(app, reading) };
+  return { status: 200, headers, body: `${JSON_START}${jsonOf(reading)}${jsonEnd(reading, reading.isReset)}` };
 }
 
-const entriesOf = ({ entries, place }: Pick<FeedReading, 'entries' | 'place'>) =>
-  entries.map((entry) => revocationView(entry, place.epoch));
+type Page = Omit<FeedReading, 'isReset'>;
+
+/** Many hear the same at once: they share its text. */
+function shared(textOf: (page: Page) => string): (page: Page) => string {
+  const texts = new WeakMap<Page['entries'], string>();
+  return (page) => {
+    const text = texts.get(page.entries) ?? textOf(page);
+    texts.set(page.entries, text);
+    return text;
+  };
+}
+
+const viewsOf = ({ entries, place }: Page) => entries.map((entry) => revocationView(entry, place.epoch));
+
+const JSON_START = '{"entries":[';
+
+const jsonOf = shared((page) =>
+  viewsOf(page)
+    .map((view) => JSON.stringify(view))
+    .join(),
+);
+
+const jsonEnd = ({ place }: Page, isReset: boolean): string =>
+  `],"cursor":${JSON.stringify(formatCursor(place))},"reset":${isReset}}`;
 
 /** The same text for a feed that is too long to be held at once; its cursor is known at the end. */
 async function* jsonInParts(app: App, first: FeedReading): AsyncGenerator<string> {
-  let before = '{"entries":[';
-  let { place } = first;
+  let last: Page = first;
+  let before = JSON_START;
   for await (const page of wholeFeed(app, first)) {
-    const texts = entriesOf(page).map((entry) => JSON.stringify(entry));
-    if (texts.length > 0) {
-      yield `${before}${texts.join(',')}`;
-      before = ',';
-    }
-    ({ place } = page);
+    last = page;
+    if (page.entries.length === 0) continue;
+    yield `${before}${jsonOf(page)}`;
+    before = ',';
   }
-  yield `],"cursor":${JSON.stringify(formatCursor(place))},"reset":${first.isReset}}`;
+  yield jsonEnd(last, first.isReset);
 }
 
 async function isAllowed(app: App, credentials: ClientCredentials | undefined): Promise<boolean> {
@@ -81,11 +101,16 @@ async function* eventsOf(readings: AsyncIterable<FeedReading>): AsyncGenerator<s
   for await (const reading of readings) yield eventText(reading);
 }
 
+const messagesOf = shared((page) =>
+  viewsOf(page)
+    .map((view) => `id: ${view.cursor}\ndata: ${JSON.stringify(view)}\n\n`)
+    .join(''),
+);
+
 /** A comment when there is nothing to tell. */
 function eventText(reading: FeedReading): string {
-  const messages = entriesOf(reading).map((entry) => `id: ${entry.cursor}\ndata: ${JSON.stringify(entry)}\n\n`);
-  if (reading.isReset) messages.unshift(resetEvent(reading.place.epoch));
-  return messages.length === 0 ? ':\n\n' : messages.join('');
+  const text = `${reading.isReset ? resetEvent(reading.place.epoch) : ''}${messagesOf(reading)}`;
+  return text === '' ? ':\n\n' : text;
 }
 
 /** A cursor of its own, so that a reader that loses the connection next goes on with the first entry of the new epoch. */

@@ -7,12 +7,10 @@ import { z } from 'zod';
 import type { App } from '../app.ts';
 import { durationMs, parseDuration, SECOND } from '../domain/time.ts';
 import { Refusal } from '../refusal.ts';
-import { type FeedPage, type FeedPosition, readFeed } from '../store/revocations.ts';
+import type { FeedPage, FeedPosition } from '../store/revocations.ts';
 import { FEED_CURSOR } from './feed-cursor.ts';
 
 const limits = {
-  /** Entries read at once, so that a million of them need no more memory than a thousand. */
-  page: 1_000,
   /** The longest `wait` of a reader. */
   wait: durationMs(5 * SECOND),
   /** How often a reader of the stream hears that there is nothing new. */
@@ -47,16 +45,13 @@ export interface FeedReading extends FeedPage {
 /** @param isGone the reader has gone away */
 export type IsGone = () => boolean;
 
-const pageAfter = (app: App, number: number): Promise<FeedPage> =>
-  app.store.read((db) => readFeed(db, number, app.clock.now(), limits.page));
-
 /** One page, without waiting. @param place undefined: from the beginning @throws Refusal temporarily_unavailable */
 export async function readFeedAfter(app: App, place: FeedPosition | undefined): Promise<FeedReading> {
-  const page = await pageAfter(app, place?.number ?? 0);
+  const page = await app.feed.read(place?.number ?? 0);
   if (place === undefined) return { ...page, isReset: true };
   // A number that this epoch has not reached is of a database that went back: another beginning in all but name.
   if (place.epoch === page.place.epoch && place.number <= page.place.number) return { ...page, isReset: false };
-  return { ...(await pageAfter(app, 0)), isReset: true };
+  return { ...(await app.feed.read(0)), isReset: true };
 }
 
 /** @returns undefined when the wait is over without a look at the feed: the server stops, or the reader has gone */
