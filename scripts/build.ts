@@ -4,71 +4,14 @@
  * The same sources give the same bytes. With arguments it packs another entry: `scripts/build.ts [entry [output]]`.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { builtinModules } from 'node:module';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { bundle } from './bundle.ts';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const { platform, arch } = process;
 if (platform !== 'linux' && platform !== 'darwin') throw new Error(`The executable is not made for ${platform}.`);
-
-const packing: Plugin = {
-  name: 'packing',
-  setup({ onLoad, onResolve }) {
-    const addonFromAsset = readFileSync(path.join(root, 'scripts/addon-from-asset.cjs'), 'utf8');
-    onLoad({ filter: /\.node$/ }, () => ({ resolveDir: root, contents: addonFromAsset }));
-
-    // Ink imports its debugger at top level. A packed program cannot import from a disk, so each start would fail.
-    onLoad({ filter: /ink[\\/]build[\\/]devtools\.js$/ }, () => ({ contents: '' }));
-
-    // esbuild would hoist every import of a built-in to the top of the bundle, those of commands that do not run too:
-    // half of the time that `--version` takes. As modules of their own they are loaded on first use.
-    onResolve({ filter: /^[a-z]/ }, ({ path: name }) =>
-      name.startsWith('node:') || builtinModules.includes(name) ? { path: name, namespace: 'builtin' } : undefined,
-    );
-    onLoad({ filter: /./, namespace: 'builtin' }, ({ path: name }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(name)});`,
-    }));
-  },
-};
-
-async function bundle(entry: string, outfile: string): Promise<void> {
-  await build({
-    absWorkingDir: root,
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    // Of a package that has both, the ES module: a UMD file requires its parts in ways that no bundler can follow.
-    mainFields: ['module', 'main'],
-    target: `node${process.versions.node}`,
-    // Not CommonJS: Ink awaits at top level.
-    format: 'esm',
-    // Not identifiers: a stack in a log should name functions, and `keepNames` would pay for it at every closure made.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    jsx: 'automatic',
-    legalComments: 'none',
-    // pg tries to load it and does without.
-    external: ['pg-native'],
-    // This entry requires exactly one compiled file, which is what can be packed.
-    alias: { 'better-sqlite3': `better-sqlite3/${platform}-${arch}` },
-    define: { 'process.env.NODE_ENV': '"production"' },
-    plugins: [packing],
-  });
-}
 
 /** Symbols are a fifth of Node and of no use to an operator. Taken off before packing: afterwards it would not start. */
 function stripNode(folder: string): void {

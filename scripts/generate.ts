@@ -2,7 +2,7 @@
  * Writes the files that derive from tables in the code, or with --check names those that have drifted and exits 1. It
  * defends that documents, example and schema say what the program does. To add a file, add a row to FILES.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { commandTree } from '../cli/command-tree.ts';
 import { makeProgram } from '../cli/program.ts';
@@ -12,6 +12,7 @@ import { renderCliPage } from './generate/cli.ts';
 import { renderConfigurationPage } from './generate/configuration.ts';
 import { renderErrorsPage } from './generate/errors.ts';
 import { renderManPage } from './generate/man.ts';
+import { compileSdk } from './generate/sdk.ts';
 
 interface GeneratedFile {
   /** From the root of the repository. */
@@ -28,6 +29,7 @@ const FILES: readonly GeneratedFile[] = [
   { path: 'docs/errors.md', render: renderErrorsPage },
   { path: 'docs/cli.md', render: () => renderCliPage(tree) },
   { path: 'docs/auth-server.1', render: () => renderManPage(tree) },
+  ...[...compileSdk()].map(([path, text]) => ({ path, render: () => text })),
 ];
 
 /** JSON as the formatter of this repository leaves it: a list of plain values stays on one line while it fits. */
@@ -57,11 +59,17 @@ function current(path: string): string | undefined {
 }
 
 const drifted = FILES.filter(({ path, render }) => current(path) !== render());
+/** All of this folder is packed, so nothing may lie in it that is not made here. */
+const strange = existsSync(join(root, 'sdk'))
+  ? readdirSync(join(root, 'sdk')).filter((name) => FILES.every(({ path }) => path !== `sdk/${name}`))
+  : [];
 
 if (process.argv.includes('--check')) {
   for (const { path } of drifted)
     process.stderr.write(`error: ${path} has drifted from the code\ntry:   npm run generate\n`);
-  process.exitCode = drifted.length === 0 ? 0 : 1;
+  for (const name of strange)
+    process.stderr.write(`error: sdk/${name} is made from nothing\ntry:   git rm sdk/${name}\n`);
+  process.exitCode = drifted.length + strange.length === 0 ? 0 : 1;
 } else {
   for (const { path, render } of drifted) {
     mkdirSync(dirname(join(root, path)), { recursive: true });

@@ -55,7 +55,7 @@ function filesIn(folder: string, below = ''): string[] {
 }
 
 /** @param folder gets all that is in the archive */
-function fill(folder: string, executable: string, time: Date): void {
+async function fill(folder: string, executable: string, time: Date): Promise<void> {
   for (const [from, to] of FILES) {
     mkdirSync(path.join(folder, path.dirname(to)), { recursive: true });
     copyFileSync(path.join(root, from), path.join(folder, to));
@@ -63,7 +63,7 @@ function fill(folder: string, executable: string, time: Date): void {
   mkdirSync(path.join(folder, 'bin'));
   copyFileSync(executable, path.join(folder, 'bin/auth-server'));
   const runtime = packedRuntime();
-  const packages = packedPackages();
+  const packages = await packedPackages();
   writeFileSync(path.join(folder, 'THIRD-PARTY-LICENCES.txt'), licencesFile([...runtime, ...packages]));
   writeFileSync(path.join(folder, 'sbom.cdx.json'), sbomFile(packages, runtime, time));
   const sums = filesIn(folder).map((file) => `${sha256(path.join(folder, file))}  ${file}\n`);
@@ -82,7 +82,7 @@ function archive(parent: string, name: string, time: Date): string {
   return file;
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values } = parseArgs({ options: { executable: { type: 'string' }, output: { type: 'string' } } });
   const output = path.resolve(root, values.output ?? 'dist/release');
   const { version }: { version: string } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -95,7 +95,7 @@ function main(): void {
     if (values.executable === undefined) {
       execFileSync(process.execPath, [path.join(root, 'scripts/build.ts'), 'cli/main.ts', built], { stdio: 'inherit' });
     }
-    fill(path.join(work, name), values.executable ?? built, time);
+    await fill(path.join(work, name), values.executable ?? built, time);
     const packed = archive(work, name, time);
     const target = path.join(output, path.basename(packed));
     writeFileSync(`${target}.sha256`, `${sha256(packed)}  ${path.basename(packed)}\n`);
@@ -106,4 +106,4 @@ function main(): void {
   }
 }
 
-main();
+await main();

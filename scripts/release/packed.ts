@@ -1,6 +1,7 @@
-/** What is inside the executable beside our own code: packages, Node, SQLite; from the lock file and what is installed. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** What is inside the executable beside our own code: packages, Node, SQLite; from the bundle and what is installed. */
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
+import { bundle } from '../bundle.ts';
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 
@@ -11,14 +12,6 @@ export interface Packed {
   readonly licence: string;
   /** Licence and notices, as they came with it. */
   readonly text: string;
-}
-
-interface Locked {
-  readonly version?: string;
-  readonly dev?: boolean;
-  readonly optional?: boolean;
-  readonly devOptional?: boolean;
-  readonly peer?: boolean;
 }
 
 interface Manifest {
@@ -61,12 +54,10 @@ function licenceText(folder: string, { name, license, author }: Manifest): strin
   return mit(holder ?? `the contributors of ${name}`).trim();
 }
 
-/** Every package that the executable may hold: all that the lock file needs at run time. @throws for one without a licence */
-export function packedPackages(): readonly Packed[] {
-  const { packages }: { packages: Record<string, Locked> } = JSON.parse(read('package-lock.json'));
+/** Every package that the executable holds. @throws for one without a licence */
+export async function packedPackages(): Promise<readonly Packed[]> {
   const found = new Map<string, Packed>();
-  for (const [folder, { dev, optional, devOptional, peer }] of Object.entries(packages)) {
-    if (folder === '' || dev || optional || devOptional || peer) continue;
+  for (const folder of (await bundle('cli/main.ts', undefined)).packages) {
     const manifest: Manifest = JSON.parse(read(folder, 'package.json'));
     const { name, version, license } = manifest;
     if (license === undefined) throw new Error(`${name} names no licence`);
@@ -77,7 +68,7 @@ export function packedPackages(): readonly Packed[] {
 
 /** What the executable is made of that is no package: the runtime with all that is in it, and the database. */
 export function packedRuntime(): readonly Packed[] {
-  const node = path.join('node_modules', `node-${process.platform}-${process.arch}`);
+  const node = path.relative(root, path.join(realpathSync(process.execPath), '../..'));
   const [, sqlite = ''] =
     /#define SQLITE_VERSION +"([\d.]+)"/.exec(read('node_modules/better-sqlite3/deps/sqlite3/sqlite3.h')) ?? [];
   if (sqlite === '') throw new Error('the version of SQLite is not where it was');

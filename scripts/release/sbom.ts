@@ -58,13 +58,18 @@ export function sbomFile(packages: readonly Packed[], runtime: readonly Packed[]
     scope: 'required',
     licenses: [{ license: { id: licence } }],
   }));
-  const components = [...known, ...extra].map((component) => ({ ...component, externalReferences: [] }));
+  // To npm all of the program serves development, because the package of this name is the SDK; in the executable it is needed.
+  const components = [
+    ...known.map(({ properties: _, ...component }) => ({ ...component, scope: 'required' })),
+    ...extra,
+  ];
   const metadata = {
     ...bom.metadata,
     timestamp: time.toISOString(),
     // npm calls it as the folder is called.
     component: { ...bom.metadata.component, name: 'auth-server' },
   };
-  const fixed = { ...bom, metadata, components, dependencies };
+  const listed = components.map((component) => ({ ...component, externalReferences: [] }));
+  const fixed = { ...bom, metadata, components: listed, dependencies };
   return `${JSON.stringify({ ...fixed, serialNumber: serialNumber(JSON.stringify({ ...fixed, serialNumber: '' })) }, null, 2)}\n`;
 }

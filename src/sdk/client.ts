@@ -2,7 +2,7 @@
  * `auth-server/client`: a `fetch` for browsers, mobile and Node that stays logged in. It keeps the token pair, adds the
  * access token to requests to the origins it was given, and refreshes when that is used up (contract §11).
  */
-import { grantedBy, makeRefresh } from './refresh.ts';
+import { grantedBy, heldIn, makeRefresh } from './refresh.ts';
 import { asSession, memoryStorage, newSalt, type Session, type SessionStorage } from './session.ts';
 import { wallClock } from './timing.ts';
 import { ClientError, post, refusalOf, unreachable } from './wire.ts';
@@ -98,12 +98,6 @@ export function createClient(options: ClientOptions): Client {
     },
   });
 
-  async function current(): Promise<Session> {
-    const session = asSession(await storage.get());
-    if (session === undefined) throw new ClientError('not_logged_in', 'There is no session; log in.');
-    return session;
-  }
-
   function mayHaveToken(target: string | URL): void {
     const { origin } = new URL(target, page()?.href);
     if (origins.has(origin)) return;
@@ -124,7 +118,7 @@ export function createClient(options: ClientOptions): Client {
       return fetch(request?.clone() ?? input, { redirect: 'error', ...init, headers });
     };
 
-    const held = await current();
+    const held = await heldIn(storage);
     const isUsedUp = held.expires_at <= wallClock();
     const session = isUsedUp ? await unlessAborted(renew(held.access_token), signal) : held;
     const response = await send(session);

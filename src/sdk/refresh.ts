@@ -43,6 +43,13 @@ async function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** @throws ClientError `not_logged_in` */
+export async function heldIn(storage: SessionStorage): Promise<Session> {
+  const session = asSession(await storage.get());
+  if (session === undefined) throw new ClientError('not_logged_in', 'There is no session; log in.');
+  return session;
+}
+
 /** The new session in a `200`. @returns undefined when it is none, such as a page of a proxy */
 export function grantedBy({ status, body }: Answer, salt: string): Session | undefined {
   const expires_at = wallClock() + 1_000 * Number(body.expires_in);
@@ -61,12 +68,6 @@ export function makeRefresh(options: RefreshOptions): (used: string) => Promise<
   const { url, storage, signedOut } = options;
   let refreshing: Promise<Session> | undefined;
 
-  async function held(): Promise<Session> {
-    const session = asSession(await storage.get());
-    if (session === undefined) throw new ClientError('not_logged_in', 'There is no session; log in.');
-    return session;
-  }
-
   /** Asks until there is an answer that says something about the session. */
   async function ask({ access_token, refresh_token, salt }: Session): Promise<Session | ClientError> {
     const headers = { 'idempotency-key': await requestKey(salt, refresh_token) };
@@ -81,13 +82,13 @@ export function makeRefresh(options: RefreshOptions): (used: string) => Promise<
   }
 
   async function refresh(used: string): Promise<Session> {
-    const before = await held();
+    const before = await heldIn(storage);
     // Another tab, or a caller before this one, has refreshed already.
     if (before.access_token !== used) return before;
     const outcome = await ask(before);
     const now = asSession(await storage.get());
     // Others share the storage: a pair that came later than ours, another login or a logout is not to be written over.
-    if (now?.refresh_token !== before.refresh_token) return held();
+    if (now?.refresh_token !== before.refresh_token) return heldIn(storage);
     if (!(outcome instanceof ClientError)) {
       await storage.set(outcome);
       return outcome;
@@ -100,7 +101,7 @@ export function makeRefresh(options: RefreshOptions): (used: string) => Promise<
   }
 
   return (used) => {
-    refreshing ??= held()
+    refreshing ??= heldIn(storage)
       .then(({ session_id }) => alone(`auth-server ${session_id}`, () => refresh(used)))
       .finally(() => {
         refreshing = undefined;

