@@ -63,6 +63,9 @@ export async function driveEndpoints(
   await at('POST /oauth/introspect', {
     form: { token: next.access_token ?? '', client_id: 'api', client_secret: MARKED.misplaced },
   });
+  await at('GET /revocations', { headers: api });
+  await at(`GET /revocations?after=${MARKED.query}`, { headers: api });
+  await at(`GET /revocations?wait=${MARKED.query}`, { headers: { authorization: `Bearer ${next.access_token}` } });
   const grant = { grant_type: 'refresh_token', refresh_token: owned.refresh_token ?? '' };
   const { body: turned } = await at('POST /oauth/token', { form: grant, headers: app });
   await at('POST /oauth/token', { form: { ...grant, client_id: 'app', client_secret: secrets.api } });

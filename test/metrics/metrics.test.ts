@@ -2,10 +2,12 @@
 import { expect, test } from 'vitest';
 import { makeMetrics, noMetrics } from '../../src/metrics.ts';
 import { describeOnBothDatabases, makeDatabase } from '../support/databases.ts';
+import { openEvents } from '../support/event-reader.ts';
 import { freePort } from '../support/free-port.ts';
 import { type HttpClient, makeHttpClient } from '../support/http-client.ts';
 import { says, startStubUserService } from '../support/stub-user-service.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { until } from '../support/until.ts';
 import { type Family, readExposition } from './exposition.ts';
 
 const NAMES = {
@@ -193,6 +195,20 @@ test('the events that wait for a worker show how long they have waited', async (
   await server.login();
   server.clock.advance(90_000);
   expect(await counts('auth_server_oldest_delivery_seconds')).toEqual({ '': 90 });
+  metrics.close();
+});
+
+test('who waits for the revocation feed is shown while it does', async () => {
+  const { server, metrics, counts } = await startWatched(await makeDatabase('sqlite'));
+  expect(await counts('auth_server_feed_streams')).toEqual({});
+  const streams = await Promise.all([1, 2].map(() => openEvents(server.port, { headers: server.api.basic })));
+  await until(async () => (await counts('auth_server_feed_streams'))[''] === 2, 'both are counted');
+  for (const stream of streams) stream.close();
+  await until(async () => (await counts('auth_server_feed_streams'))[''] === undefined, 'both are gone');
+  expect(await counts('auth_server_http_request_duration_seconds')).toHaveProperty(
+    '_count{route="/revocations",status="200"}',
+    2,
+  );
   metrics.close();
 });
 
