@@ -1,7 +1,7 @@
 /**
  * Follows the revocation feed (contract §11): by a request that waits for news, then the next. It asks only while somebody
- * asks it: what nobody has used for a while lets go, keeps neither the server busy nor the process alive, and catches up at
- * the next question. Ages are told by both clocks, because one stands still while a machine sleeps, and people set the other.
+ * asks it: what nobody has used for `maxStaleness` lets go, keeps neither the server busy nor the process alive, and catches
+ * up at the next question. Ages are told by both clocks, because one stands still while a machine sleeps, and people set the other.
  */
 import { FeedFault, newsOf } from './revocations.js';
 import { atMost, backoff, later, monotonic, quietPause, wallClock } from './timing.js';
@@ -13,8 +13,6 @@ const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 2_000;
 /** After an answer without news that did not wait for any: a server that stops, or a proxy that does not understand. */
 const BREATH_MS = 250;
-/** For so long after the last question the feed is still followed, at least. */
-const LEAST_INTEREST_MS = 10_000;
 const within = (least, value, most) => Math.max(least, Math.min(value, most));
 async function refusal(response) {
     const { error } = ((await response.json().catch(() => null)) ?? {});
@@ -55,7 +53,6 @@ export function makeFeed(revocations, options) {
     const { maxStalenessMs } = options;
     const longWaitMs = Math.floor(within(100, maxStalenessMs / 2, LONGEST_WAIT_MS));
     const patienceMs = within(500, maxStalenessMs / 4, 3_000);
-    const interestMs = Math.max(maxStalenessMs, LEAST_INTEREST_MS);
     let lastHeard;
     let failures = 0;
     let fault;
@@ -108,7 +105,7 @@ export function makeFeed(revocations, options) {
     }
     async function follow() {
         isFollowing = true;
-        while (!isClosed && monotonic() - questionAt < interestMs) {
+        while (!isClosed && monotonic() - questionAt < maxStalenessMs) {
             const delay = notBefore - monotonic();
             if (delay > 0)
                 await quietPause(delay);

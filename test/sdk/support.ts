@@ -1,9 +1,11 @@
 /** Both sides of the SDK on real sockets: an auth server behind a proxy that can be spoiled, and an API that asks `/verify`. */
 import { once } from 'node:events';
 import http from 'node:http';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import type { Session, SessionStorage } from '../../src/sdk/client.ts';
+import { createVerifier, type Verifier, type VerifierOptions } from '../../src/sdk/verifier.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { until } from '../support/until.ts';
 
 /**
  * What becomes of a request. `cut`: the server does its work and answers, and the connection breaks before the answer is
@@ -16,6 +18,9 @@ interface OwnAnswer {
   readonly text: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+export const FEED = '/revocations';
+export const JWKS = '/.well-known/jwks.json';
 
 export interface Proxy {
   readonly url: string;
@@ -160,4 +165,30 @@ export function jsonStorage(): SessionStorage & { held(): Session | null } {
       text = 'null';
     },
   };
+}
+
+/** And verifiers that are closed with their test. */
+export async function setVerifierStage(url: string, config: Readonly<Record<string, unknown>> = {}) {
+  const stage = await setSdkStage(url, config);
+  const { server, issuer } = stage;
+  const open = (options: Partial<VerifierOptions> = {}): Verifier => {
+    const { id: clientId, secret: clientSecret } = server.api;
+    const verifier = createVerifier({ issuer, audience: 'api', clientId, clientSecret, ...options });
+    onTestFinished(verifier.close);
+    return verifier;
+  };
+  const logout = async ({ refresh_token }: { readonly refresh_token: string }): Promise<void> => {
+    expect((await server.post('/logout', { refresh_token })).status).toBe(204);
+  };
+  return { ...stage, open, logout };
+}
+
+/** How long it takes until a verifier says so, in milliseconds. */
+export async function timeUntil(verifier: Verifier, token: string, reason: string): Promise<number> {
+  const began = performance.now();
+  await until(async () => {
+    const verdict = await verifier.verify(token);
+    return !verdict.active && verdict.reason === reason;
+  }, `it is ${reason}`);
+  return performance.now() - began;
 }
