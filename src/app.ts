@@ -162,6 +162,7 @@ export async function openApp(options: OpenOptions): Promise<App> {
 
 /** Closes what `openApp` opened, the database last. */
 export async function closeApp(app: App): Promise<void> {
+  app.feed.end();
   await app.users.close();
   await app.passwords.close();
   await app.store.close();

@@ -20,6 +20,11 @@ const limits = {
   remembered: 5_000,
   /** Readings under way at once, and pages in one of them: the other requests need the database too. */
   readings: { atOnce: 2, size: 8 },
+  /**
+   * Readers told in one turn of the event loop. Measured, with 20,000 ends by the command line and 200 streams: the slowest
+   * `/verify` meanwhile took 52 to 59 ms, 89 to 155 when all were told at once, and 11 without a reader.
+   */
+  turn: 50,
 } as const;
 
 /** `missed`: the feed has gone further than is remembered, or begun anew; the database knows. `over`: do not wait on. */
@@ -112,12 +117,17 @@ function makeFinder(known: Known): (place: FeedPosition) => FeedPage | 'missed' 
   return ({ epoch, number }) => {
     if (epoch !== known.place.epoch || number >= known.place.number) return undefined;
     if (number < known.since) return 'missed';
-    const first = known.entries.findLastIndex((entry) => entry.number <= number) + 1;
-    const { place, isLast, entries } = known;
-    const page = pages.get(number) ?? { place, isLast, entries: entries.slice(first) };
+    const page = pages.get(number) ?? pageBehind(known, number);
     pages.set(number, page);
     return page;
   };
+}
+
+function pageBehind(known: Known, number: number): FeedPage {
+  const first = known.entries.findLastIndex((entry) => entry.number <= number) + 1;
+  const entries = known.entries.slice(first, first + limits.page);
+  if (first + entries.length === known.entries.length) return { place: known.place, entries, isLast: known.isLast };
+  return { place: { ...known.place, number: entries.at(-1)?.number ?? number }, entries, isLast: false };
 }
 
 /** When nothing is known behind its place. @returns undefined to wait on */
@@ -153,13 +163,18 @@ export function makeFeed(store: SqliteStore | PostgresStore, now: () => EpochMs)
   let hasGrown = false;
   let wake: (() => void) | undefined;
 
-  function tell(known: Known): void {
+  async function tell(known: Known): Promise<void> {
     const find = makeFinder(known);
-    for (const waiter of waiters) {
+    let told = 0;
+    // Not those who come meanwhile: the look was before them.
+    for (const waiter of [...waiters]) {
+      if (!waiters.has(waiter)) continue;
       const news = waiter.isGone() ? 'over' : (find(waiter.place) ?? silenceFor(waiter, known));
       if (news === undefined) continue;
       waiters.delete(waiter);
       waiter.resolve(news);
+      told += 1;
+      if (told % limits.turn === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
