@@ -6,6 +6,7 @@ import { epochMs } from '../../src/domain/time.ts';
 import { listEvents } from '../../src/store/events.ts';
 import { type FamilyFilter, findFamiliesByShortId, listFamilies } from '../../src/store/family-pages.ts';
 import { listRefreshTokens } from '../../src/store/refresh-tokens.ts';
+import { readFeed } from '../../src/store/revocations.ts';
 import { kyselyOver, type Reader, type Tx } from '../../src/store/store.ts';
 import {
   countRevocable,
@@ -133,6 +134,20 @@ describeOnBothDatabases('query plans', (makeDatabase, kind) => {
     expect(
       await plansOf(app, (tx) => revokeFamilies(tx, { all: true }, { cause: 'admin' }, { after: FAMILY })),
     ).toMatch(kind === 'sqlite' ? /SEARCH token_families USING PRIMARY KEY \(id>\?\)/ : /Index Cond: .*id > /);
+  });
+
+  test('the revocation feed is read from a place on', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    await app.store.write(async (tx) => {
+      for (let index = 0; index < 5_000; index += 1) tx.feed.push({ kid: KID });
+    });
+    if (kind === 'postgres') await app.store.write((tx) => tx.connection.execute('analyze revocations', []));
+    const plan = await plansOf(app, async (tx) => {
+      // It misses the row of the position, because nothing is to be found.
+      await expect(readFeed(tx, 4_500, epochMs(1), 100)).rejects.toThrow('no row');
+    });
+    expect(plan).toMatch(kind === 'sqlite' ? /SEARCH revocations USING .*PRIMARY KEY/ : /Index Cond: .*number > /);
+    expect(plan).not.toMatch(/(Seq Scan on|SCAN) revocations/);
   });
 
   test('one family, its timeline, its events and the sessions of a subject are found by an index', async () => {
