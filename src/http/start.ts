@@ -3,7 +3,7 @@ import { type App, closeApp, type OpenOptions, openApp, systemClock } from '../a
 import type { Config } from '../config/config.ts';
 import { durationMs, EARLIEST, toRfc3339 } from '../domain/time.ts';
 import { describeError, type Log } from '../log.ts';
-import { keepIssuer } from '../operations/issuer.ts';
+import { keepAccessTokenLife, keepIssuer } from '../operations/issuer.ts';
 import { moveKeysOn } from '../operations/keys.ts';
 import { keepReceivers } from '../operations/receivers.ts';
 import { countRotationsOf } from '../operations/rotation-count.ts';
@@ -87,6 +87,7 @@ async function serveWith(opened: App, { http, metricsHttp, log }: Listening): Pr
       old: replaced,
       new: app.config.issuer,
     });
+  await keepAccessTokenLife(app);
   const endMetrics = metricsHttp === undefined ? undefined : serveMetrics(app, metricsHttp);
   const receivers = await keepReceivers(app);
   const endKeys = repeat(

@@ -1,5 +1,9 @@
-/** The issuer is part of every token, so the database remembers it: commands beside a server speak of the same one. */
+/**
+ * What the database remembers of the tokens that a server issues, so that commands beside it speak of the same: their issuer, and
+ * how long they live.
+ */
 import type { App } from '../app.ts';
+import { storeAccessTokenLife } from '../store/access-token-life.ts';
 import { findSetting, storeSetting } from '../store/settings.ts';
 import type { Store } from '../store/store.ts';
 
@@ -15,3 +19,7 @@ export async function keepIssuer(app: App): Promise<string | undefined> {
   await app.store.write((tx) => storeSetting(tx, 'issuer', issuer));
   return before;
 }
+
+/** Called by `serve`: what ends a session, whatever its configuration, has to tell of it for as long. */
+export const keepAccessTokenLife = (app: App): Promise<void> =>
+  app.store.write((tx) => storeAccessTokenLife(tx, app.config.tokens.accessTokenTtl));

@@ -5,6 +5,7 @@
 import type { FamilyId, KeyId } from '../domain/ids.ts';
 import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
 import type { RevocationCause } from '../domain/token-family.ts';
+import { longestAccessTokenLife } from './access-token-life.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
 export type FeedEntry = { readonly familyId: FamilyId; readonly cause: RevocationCause } | { readonly kid: KeyId };
@@ -31,10 +32,11 @@ const takeNumbers = prepared<{ count: number }, { number: number }>((sql, slot) 
     .returning('number'),
 );
 
-/** Called by the store, last before the commit. */
-export async function numberFeed(tx: Tx, keepFor: DurationMs): Promise<void> {
+/** Called by the store, last before the commit. @param accessTokenTtl of this process's configuration */
+export async function numberFeed(tx: Tx, accessTokenTtl: DurationMs): Promise<void> {
   const { feed } = tx;
   if (feed.length === 0) return;
+  const keepFor = await longestAccessTokenLife(tx, accessTokenTtl, tx.now);
   const { rows } = await takeNumbers(tx, { count: feed.length });
   const first = (rows[0]?.number ?? feed.length) - feed.length + 1;
   const until = after(tx.now, keepFor);

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { prepared, type Reader, type Tx } from './store.ts';
 
 export type SettingName =
+  | 'access_token_life'
   | 'instance_id'
   | 'issuer'
   | 'master_key_check'

@@ -73,7 +73,7 @@ export interface StoreOptions {
   /** On Postgres, decide by the database's clock, which all servers share. Tests that move time turn it off. */
   readonly databaseClock: boolean;
   readonly poolSize: number;
-  /** How long an entry stays in the revocation feed: the life of an access token. */
+  /** How long an entry stays in the revocation feed, at least: the life of an access token. */
   readonly accessTokenTtl: DurationMs;
   /** How long to wait for a Postgres that does not answer yet; 0 tries once. */
   readonly waitForDatabase: DurationMs;

@@ -1,8 +1,10 @@
 /** `GET /revocations` as JSON: contract §11. */
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { type App, closeApp, openApp } from '../../src/app.ts';
 import type { KeyId } from '../../src/domain/ids.ts';
-import { toRfc3339 } from '../../src/domain/time.ts';
+import { durationMs, toRfc3339 } from '../../src/domain/time.ts';
 import { endAll } from '../../src/operations/end-all.ts';
+import { revoke } from '../../src/operations/revoke.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { expectRefusal } from '../support/expectations.ts';
 import type { Answer } from '../support/http-client.ts';
@@ -116,6 +118,37 @@ describeOnBothDatabases('the revocation feed', (makeDatabase) => {
     const { cursor } = await read(server, `?after=${before.cursor}`);
     expect(cursor).toBe(before.cursor.replace(/0$/, '2'));
     expect(await read(server)).toEqual({ entries: [], cursor, reset: true });
+  });
+
+  test('tells of a session for as long as any token may live, whoever ends it and whatever was configured since', async () => {
+    const url = await makeDatabase();
+    const untilOf = async (server: TestServer, by: App): Promise<number> => {
+      const { session_id } = await server.login();
+      await revoke(by, { which: { family: session_id } });
+      const [entry] = (await read(server)).entries.slice(-1) as unknown as { readonly until: string }[];
+      return Date.parse(entry?.until ?? '') - server.clock.now();
+    };
+    const long = await startTestServer({ url, config: { 'tokens.accessTokenTtl': '1h' } });
+    const { config, log } = long.app;
+    const tokens = { ...config.tokens, accessTokenTtl: durationMs(LIFETIME) };
+    const command = await openApp({
+      config: { ...config, tokens },
+      log,
+      clock: long.clock,
+      schema: 'current',
+      databaseClock: false,
+    });
+    onTestFinished(() => closeApp(command));
+    expect(await untilOf(long, command)).toBe(3_600_000);
+    await long.stop();
+    // Its tokens live on.
+    const short = await startTestServer({ url, beside: long });
+    expect(await untilOf(short, short.app)).toBe(3_600_000);
+    expect(await untilOf(short, command)).toBe(3_600_000);
+    long.clock.advance(25 * 3_600_000);
+    expect(await untilOf(short, command)).toBe(LIFETIME);
+    const longer = await startTestServer({ url, beside: long, config: { 'tokens.accessTokenTtl': '10m' } });
+    expect(await untilOf(longer, command)).toBe(600_000);
   });
 
   test('gives the whole live set to a cursor that is not of it', async () => {
