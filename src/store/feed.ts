@@ -14,6 +14,8 @@ import type { Reader, Store } from './store.ts';
 const limits = {
   /** Between two looks, ms. On SQLite a look is a pragma, on Postgres a query of one row. */
   pause: { sqlite: 50, postgres: 200 },
+  /** Also when somebody's patience ends earlier: that of thousands ends all the time. */
+  shortestPause: 50,
   /** Entries read at once: of a million, no more are in memory for one reader. */
   page: 1_000,
   /** Entries kept for those who are a little behind; who missed more reads the database. */
@@ -190,19 +192,23 @@ export function makeFeed(store: SqliteStore | PostgresStore, now: () => EpochMs)
       await look.again().then(tell, fail);
       const isBehind = hasGrown || look.known()?.isLast === false;
       // Even then the others have their turn.
-      if (waiters.size > 0) await pause(isBehind ? 0 : limits.pause[store.dialect]);
+      if (waiters.size > 0) await pause(isBehind ? 0 : untilNextLook());
     }
     look.forget();
     isLooking = false;
   }
 
-  /** For so long at most: somebody's patience may end earlier. */
-  function pause(longest: number): Promise<void> {
+  function untilNextLook(): number {
     const at = performance.now();
-    let ms = longest;
+    let ms: number = limits.pause[store.dialect];
     for (const { deadline } of waiters) ms = Math.min(ms, deadline - at);
+    return Math.max(ms, limits.shortestPause);
+  }
+
+  /** Ends early when this process commits an entry. */
+  function pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.max(0, ms));
+      const timer = setTimeout(resolve, ms);
       wake = () => {
         clearTimeout(timer);
         resolve();
