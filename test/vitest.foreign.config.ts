@@ -1,6 +1,7 @@
 /**
- * Other people's client libraries against the server, `npm run test:foreign`. Apart because those in Python come with the
- * distribution (python3-jwt, python3-authlib, python3-flask): `.ci/run` installs them.
+ * Other people's client libraries against the server, and our client in a browser: `npm run test:foreign`. Apart because
+ * those in Python and the browser come with the distribution (python3-jwt, python3-authlib, python3-flask, chromium):
+ * `.ci/run` installs them.
  */
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';

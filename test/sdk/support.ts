@@ -57,7 +57,7 @@ async function listen(handler: http.RequestListener): Promise<http.Server> {
 const bodyOf = async (message: http.IncomingMessage): Promise<Buffer> => Buffer.concat(await message.toArray());
 
 /** @param port where requests go, asked at each */
-export async function openProxy(port: () => number): Promise<Proxy> {
+async function openProxy(port: () => number): Promise<Proxy> {
   const requests: Proxy['requests'] = [];
   const faults = new Map<string, Fault[]>();
   let always: Fault | undefined;
