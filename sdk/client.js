@@ -8,11 +8,8 @@ import { wallClock } from './timing.js';
 import { ClientError, post, refusalOf, unreachable } from './wire.js';
 // biome-ignore lint/performance/noBarrelFile: this file is the entry of the package, and its errors belong to it.
 export { ClientError } from './wire.js';
-/** Where a browser is; nothing elsewhere, a worker included. */
-function page() {
-    const { location } = globalThis;
-    return typeof location?.assign === 'function' ? location : undefined;
-}
+/** @returns undefined outside of a browser */
+const here = () => globalThis.location;
 const isRepeatable = (body) => body === undefined ||
     body === null ||
     typeof body === 'string' ||
@@ -37,7 +34,7 @@ async function unlessAborted(work, signal) {
 export function createClient(options) {
     const { clientId, storage = memoryStorage(), onSignedOut, loginUrl } = options;
     const url = new URL(options.issuer).href.replace(/\/$/, '');
-    const ownOrigin = page()?.origin;
+    const ownOrigin = here()?.origin;
     const named = options.origins ?? (ownOrigin === undefined ? [] : [ownOrigin]);
     const origins = new Set(named.map((origin) => new URL(origin).origin));
     const renew = makeRefresh({
@@ -46,11 +43,11 @@ export function createClient(options) {
         signedOut: (reason) => {
             onSignedOut?.(reason);
             if (loginUrl !== undefined)
-                page()?.assign(loginUrl);
+                here()?.assign?.(loginUrl);
         },
     });
     function mayHaveToken(target) {
-        const { origin } = new URL(target, page()?.href);
+        const { origin } = new URL(target, here()?.href);
         if (origins.has(origin))
             return;
         throw new ClientError('origin_not_allowed', `${origin} may not see the access token; if it should, name it in origins.`);

@@ -119,7 +119,9 @@ export function makeFeed(revocations, options) {
     return {
         ready() {
             questionAt = monotonic();
-            const caughtUp = isStale() ? atMost(patienceMs, catchUp()) : Promise.resolve();
+            // Whoever asks while the server is known to be away is not held up for it.
+            const isAway = isFollowing && failures > 0;
+            const caughtUp = isStale() && !isAway ? atMost(patienceMs, catchUp()) : Promise.resolve();
             if (!isFollowing && !isClosed)
                 void follow();
             return caughtUp;

@@ -18,7 +18,7 @@ export function asSession(value) {
         return undefined;
     const { access_token, refresh_token, session_id, expires_at, salt } = value;
     const texts = [access_token, refresh_token, session_id, salt];
-    const isWhole = typeof expires_at === 'number' && texts.every((text) => typeof text === 'string' && text !== '');
+    const isWhole = Number.isFinite(expires_at) && texts.every((text) => typeof text === 'string' && text !== '');
     return isWhole ? value : undefined;
 }
 const text = new TextEncoder();

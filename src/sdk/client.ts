@@ -47,17 +47,15 @@ export interface Client {
   logout(): Promise<void>;
 }
 
-interface Page {
+/** Where a page is, or a worker, which cannot go elsewhere. */
+interface Place {
   readonly origin: string;
   readonly href: string;
-  assign(url: string): void;
+  assign?(url: string): void;
 }
 
-/** Where a browser is; nothing elsewhere, a worker included. */
-function page(): Page | undefined {
-  const { location } = globalThis as { readonly location?: Page };
-  return typeof location?.assign === 'function' ? location : undefined;
-}
+/** @returns undefined outside of a browser */
+const here = (): Place | undefined => (globalThis as { readonly location?: Place }).location;
 
 const isRepeatable = (body: unknown): boolean =>
   body === undefined ||
@@ -85,7 +83,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | null | u
 export function createClient(options: ClientOptions): Client {
   const { clientId, storage = memoryStorage(), onSignedOut, loginUrl } = options;
   const url = new URL(options.issuer).href.replace(/\/$/, '');
-  const ownOrigin = page()?.origin;
+  const ownOrigin = here()?.origin;
   const named = options.origins ?? (ownOrigin === undefined ? [] : [ownOrigin]);
   const origins = new Set(named.map((origin) => new URL(origin).origin));
 
@@ -94,12 +92,12 @@ export function createClient(options: ClientOptions): Client {
     storage,
     signedOut: (reason) => {
       onSignedOut?.(reason);
-      if (loginUrl !== undefined) page()?.assign(loginUrl);
+      if (loginUrl !== undefined) here()?.assign?.(loginUrl);
     },
   });
 
   function mayHaveToken(target: string | URL): void {
-    const { origin } = new URL(target, page()?.href);
+    const { origin } = new URL(target, here()?.href);
     if (origins.has(origin)) return;
     throw new ClientError(
       'origin_not_allowed',

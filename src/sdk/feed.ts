@@ -14,7 +14,7 @@ export interface FeedOptions {
 }
 
 export interface Feed {
-  /** Resolves at once while the feed is heard, else after one more attempt to hear it, soon. Never rejects. */
+  /** Resolves at once while the feed is heard, or known not to be; else after an attempt to hear it, soon. Never rejects. */
   ready(): Promise<void>;
   isStale(): boolean;
   /** Why the last request failed; undefined after one that did not. */
@@ -153,7 +153,9 @@ export function makeFeed(revocations: Revocations, options: FeedOptions): Feed {
   return {
     ready() {
       questionAt = monotonic();
-      const caughtUp = isStale() ? atMost(patienceMs, catchUp()) : Promise.resolve();
+      // Whoever asks while the server is known to be away is not held up for it.
+      const isAway = isFollowing && failures > 0;
+      const caughtUp = isStale() && !isAway ? atMost(patienceMs, catchUp()) : Promise.resolve();
       if (!isFollowing && !isClosed) void follow();
       return caughtUp;
     },

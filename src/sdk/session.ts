@@ -39,7 +39,7 @@ export function asSession(value: unknown): Session | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { access_token, refresh_token, session_id, expires_at, salt } = value as Record<string, unknown>;
   const texts = [access_token, refresh_token, session_id, salt];
-  const isWhole = typeof expires_at === 'number' && texts.every((text) => typeof text === 'string' && text !== '');
+  const isWhole = Number.isFinite(expires_at) && texts.every((text) => typeof text === 'string' && text !== '');
   return isWhole ? (value as Session) : undefined;
 }
 

@@ -28,6 +28,24 @@ test('before the first answer it is stale, and takes no signature on trust', asy
   expect(await open({ whenStale: 'accept' }).verify(access_token)).toMatchObject({ active: true });
 });
 
+test('a server that does not answer holds up the first question for a moment, and no other', async () => {
+  const { server, proxy, open } = await setVerifierStage(await sqlite());
+  const { access_token } = await server.login();
+  const silence = Promise.withResolvers<void>();
+  proxy.spoil(FEED, ...Array.from({ length: 50 }, () => silence.promise));
+  const verifier = open({ maxStaleness: '2s' });
+  const ask = async (): Promise<number> => {
+    const began = performance.now();
+    expect(await verifier.verify(access_token)).toEqual({ active: false, reason: 'stale' });
+    return performance.now() - began;
+  };
+  expect(await ask()).toBeLessThan(2_000);
+  await until(() => verifier.status().fault !== undefined, 'it is known to be away');
+  const times = await Promise.all(Array.from({ length: 20 }, ask));
+  expect(Math.max(...times)).toBeLessThan(400);
+  silence.resolve();
+});
+
 test('an unknown key is asked for once by any number, and not again for a second', async () => {
   const { server, proxy, open } = await setVerifierStage(await sqlite());
   const verifier = open();
