@@ -41,7 +41,11 @@ test('a server that does not answer holds up the first question for a moment, an
   };
   expect(await ask()).toBeLessThan(2_000);
   await until(() => verifier.status().fault !== undefined, 'it is known to be away');
-  const times = await Promise.all(Array.from({ length: 20 }, ask));
+  const times: number[] = [];
+  await until(async () => {
+    times.push(await ask());
+    return proxy.count(FEED) >= 4;
+  }, 'it has tried again and again');
   expect(Math.max(...times)).toBeLessThan(400);
   silence.resolve();
 });
