@@ -12,7 +12,7 @@ import { renderCliPage } from './generate/cli.ts';
 import { renderConfigurationPage } from './generate/configuration.ts';
 import { renderErrorsPage } from './generate/errors.ts';
 import { renderManPage } from './generate/man.ts';
-import { compileSdk } from './generate/sdk.ts';
+import { compileSdk, PACKED } from './generate/sdk.ts';
 
 interface GeneratedFile {
   /** From the root of the repository. */
@@ -60,15 +60,15 @@ function current(path: string): string | undefined {
 
 const drifted = FILES.filter(({ path, render }) => current(path) !== render());
 /** All of this folder is packed, so nothing may lie in it that is not made here. */
-const strange = existsSync(join(root, 'sdk'))
-  ? readdirSync(join(root, 'sdk')).filter((name) => FILES.every(({ path }) => path !== `sdk/${name}`))
+const strange = existsSync(join(root, PACKED))
+  ? readdirSync(join(root, PACKED)).filter((name) => FILES.every(({ path }) => path !== `${PACKED}/${name}`))
   : [];
 
 if (process.argv.includes('--check')) {
   for (const { path } of drifted)
     process.stderr.write(`error: ${path} has drifted from the code\ntry:   npm run generate\n`);
   for (const name of strange)
-    process.stderr.write(`error: sdk/${name} is made from nothing\ntry:   git rm sdk/${name}\n`);
+    process.stderr.write(`error: ${PACKED}/${name} is made from nothing\ntry:   git rm ${PACKED}/${name}\n`);
   process.exitCode = drifted.length + strange.length === 0 ? 0 : 1;
 } else {
   for (const { path, render } of drifted) {

@@ -69,9 +69,10 @@ function findingsIn(text: string, judge: (node: ts.Node) => string | undefined):
 const namesIn = (text: string, judge: (node: ts.Node) => string | undefined): string[] =>
   findingsIn(text, judge).map(({ name }) => name);
 
+/** Sources: what is generated for the package beside them has no say. */
 function filesBelow(folder: string): string[] {
   return readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /(?<!\.d)\.tsx?$/.test(entry.name))
     .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, '/'))
     .sort();
 }

@@ -1,5 +1,5 @@
 /**
- * The SDK as npm packs it, `sdk/`: JavaScript and types of `src/sdk`. It is committed, because install scripts are off in
+ * The SDK as npm packs it, `src/sdk/packed/`: JavaScript and types of `src/sdk`. It is committed, because install scripts are off in
  * this repository, for safety, and npm then runs no `prepack` either: what is packed has to be there.
  */
 import { execFileSync } from 'node:child_process';
@@ -13,6 +13,9 @@ const ENTRIES = ['client.d.ts', 'verifier.d.ts'];
 
 const IMPORTED = /from '\.\/([\w-]+)\.[jt]s'/g;
 
+/** Where it is kept, from the root of the repository. */
+export const PACKED = 'src/sdk/packed';
+
 /** @returns the text of each file, by its path from the root of the repository */
 export function compileSdk(): ReadonlyMap<string, string> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'sdk-'));
@@ -24,7 +27,7 @@ export function compileSdk(): ReadonlyMap<string, string> {
     );
     const types = reached(texts);
     const packed = [...texts].filter(([name]) => name.endsWith('.js') || types.has(name));
-    return new Map(packed.map(([name, text]) => [`sdk/${name}`, text]));
+    return new Map(packed.map(([name, text]) => [`${PACKED}/${name}`, text]));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

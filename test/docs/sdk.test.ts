@@ -13,6 +13,7 @@ import { PASSWORD } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 import { apiAt, checkHelpless } from './api-check.ts';
 
+const PACKED = 'src/sdk/packed';
 const PAGE = 'docs/clients/sdk.md';
 const root = path.dirname(path.dirname(import.meta.dirname));
 const bin = path.join(root, 'node_modules/.bin');
@@ -50,7 +51,7 @@ function inProject(files: Readonly<Record<string, string>>): string {
 }
 
 test('the package is the SDK, its types and its licence, and needs jose alone', () => {
-  const compiled = readdirSync(path.join(root, 'sdk')).map((name) => `sdk/${name}`);
+  const compiled = readdirSync(path.join(root, PACKED)).map((name) => `${PACKED}/${name}`);
   const files = tarball.files.map((file) => file.path);
   expect(files.toSorted()).toEqual(['LICENSE', 'README.md', 'package.json', ...compiled].toSorted());
   const modules = readdirSync(path.join(project, 'node_modules')).filter((name) => !name.startsWith('.'));
