@@ -7,19 +7,20 @@ import { endAll } from '../../src/operations/end-all.ts';
 import { describeOnBothDatabases, makeDatabase as makeOne } from '../support/databases.ts';
 import { type EventReader, openEvents } from '../support/event-reader.ts';
 import { expectRefusal } from '../support/expectations.ts';
+import { openTcpProxy } from '../support/tcp-proxy.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
+
+/** A session that has just ended. @returns its id */
+async function end(server: TestServer): Promise<string> {
+  const { refresh_token, session_id } = await server.login();
+  expect((await server.post('/logout', { refresh_token })).status).toBe(204);
+  return session_id;
+}
 
 describeOnBothDatabases('the revocation feed as events', (makeDatabase) => {
   const listen = (server: TestServer, path = '/revocations', headers = {}): Promise<EventReader> =>
     openEvents(server.port, { path, headers: { ...server.api.basic, ...headers } });
-
-  /** A session that has just ended. @returns its id */
-  async function end(server: TestServer): Promise<string> {
-    const { refresh_token, session_id } = await server.login();
-    expect((await server.post('/logout', { refresh_token })).status).toBe(204);
-    return session_id;
-  }
 
   const idsOf = (reader: EventReader): string[] => reader.messages.map(({ id }) => id);
 
@@ -216,4 +217,30 @@ test('a Postgres that goes away ends streams and waits alike: nobody takes its s
   await admin.query(`alter database ${name} allow_connections true`);
   await admin.end();
   await until(async () => (await ask()).status === 200, 'the server has healed');
+});
+
+test('a Postgres that swallows questions makes no silence that looks like one: no comment, no empty answer', async () => {
+  const url = new URL(await makeOne('postgres'));
+  const quick = await startTestServer({ url: url.href });
+  const proxy = await openTcpProxy(Number(url.port));
+  url.port = String(proxy.port);
+  const server = await startTestServer({ url: url.href, beside: quick });
+  const { basic } = server.api;
+  const { body } = await server.send({ path: '/revocations', headers: basic });
+  const reader = await openEvents(server.port, { headers: basic });
+  const waiting = server.send({ path: `/revocations?after=${body.cursor}&wait=1s`, headers: basic });
+  await until(() => server.app.feed.waiting() === 2 && reader.comments() === 1, 'both wait');
+  const restore = proxy.swallow();
+  const sid = await end(quick);
+  expectRefusal(await waiting, 503, 'temporarily_unavailable');
+  await until(() => reader.state() === 'cut', 'the stream is cut');
+  expect([reader.comments(), reader.messages]).toEqual([1, []]);
+  restore();
+  await until(
+    async () => (await server.send({ path: '/revocations', headers: basic })).status === 200,
+    'the server has healed',
+  );
+  const again = await openEvents(server.port, { path: `/revocations?after=${body.cursor}`, headers: basic });
+  expect((await again.hear(1))[0]?.data.sid).toBe(sid);
+  again.close();
 });
