@@ -61,7 +61,9 @@ export async function drive(options: DriveOptions): Promise<Driven> {
       ? await driveClosed(wires, options, isOver, samples)
       : await driveOpen(wires, { ...options, perSecond: options.perSecond }, isOver, samples);
   for (const wire of wires) wire.close();
-  const elapsedMs = Math.max(...samples.map(({ started }) => started)) - began;
+  // Not `Math.max(...)`: there may be more samples than a call takes arguments.
+  const last = samples.reduce((latest, { started }) => Math.max(latest, started), began);
+  const elapsedMs = last - began;
   return { samples, unsent, elapsedMs };
 }
 
