@@ -76,6 +76,7 @@ export type SecurityEvent =
 
 export type SecurityEventType = SecurityEvent['type'];
 
+/** All of them, as `events list --type` and the `types` of a receiver may name them. */
 export const SECURITY_EVENT_TYPES = [
   'login.succeeded',
   'login.failed',
