@@ -13,6 +13,7 @@ export interface Origin {
   readonly name?: string;
 }
 
+/** Flags beat the environment, the environment beats the file. Relative paths begin at `cwd`. */
 export interface LoadInput {
   /** By path: `{'listen.port': 8081}`. Text is read as in an environment variable. */
   readonly flags: Readonly<Record<string, unknown>>;
@@ -84,6 +85,7 @@ function place(tree: Tree, path: string, value: unknown): void {
   if (isTree(target)) target[last] = value;
 }
 
+/** A JSON object: no list, and not null. */
 export const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

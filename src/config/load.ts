@@ -16,6 +16,7 @@ import { type SecretReader, secretReader } from './secret-source.ts';
 import { isWorthHiding } from './secret-values.ts';
 import { bracket } from './values.ts';
 
+/** A configuration without faults, frozen. */
 export interface LoadedConfig {
   readonly config: Config;
   /** Of every key. */
@@ -135,6 +136,7 @@ function locateDatabase(url: Secret, reader: SecretReader): Secret {
   return path === undefined ? url : new Secret(`sqlite:${reader.locate(path)}`);
 }
 
+/** One line of `config show`: the value as people write it, a secret masked. */
 export interface DescribedKey {
   readonly path: string;
   readonly value: unknown;

@@ -15,6 +15,7 @@ const SALT_BYTES = 16;
 /** Waiting hashes; about 4 seconds of work, below `server.requestTimeout`. */
 const QUEUE_LIMIT = 128;
 
+/** `close` breaks off what still waits: its promises reject. */
 export interface PasswordHasher {
   /** A PHC string. @throws Refusal overloaded */
   hash(password: Secret): Promise<string>;

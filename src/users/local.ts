@@ -4,6 +4,7 @@ import { canonicalUsername, type UserDirectory } from '../domain/user-directory.
 import type { Store } from '../store/store.ts';
 import { findUser, setPasswordHash } from '../store/users.ts';
 
+/** A hash of older parameters is renewed by the login that proves its password. No claims; a refresh asks nobody. */
 export function localDirectory(store: Store, passwords: PasswordHasher): UserDirectory {
   return {
     async authenticate({ username, password }) {
