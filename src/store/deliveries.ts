@@ -16,6 +16,7 @@ const ROWS_AT_ONCE = 500;
 /** Spelled out in the statement, so that the index of pending rows fits it. */
 const PENDING = raw.lit<DeliveryState>('pending');
 
+/** The delivery that a row tells of. */
 export const deliveryOf = (row: Selectable<DeliveryRow>): Delivery => ({
   receiver: row.receiver,
   number: row.event_number,
@@ -50,8 +51,10 @@ export async function listBusyLanes(
   return new Set(rows.flatMap((row) => (row.family_id === null ? [] : [laneOf(row.receiver, row.family_id)])));
 }
 
+/** `lastError` says why one is `dead` from the start. */
 export type NewDelivery = Pick<Delivery, 'receiver' | 'number' | 'familyId' | 'state' | 'lastError'>;
 
+/** Due at once where they are `pending`. A second delivery of an event to a receiver is the driver's error. */
 export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
   for (let start = 0; start < deliveries.length; start += ROWS_AT_ONCE) {
     const rows = deliveries.slice(start, start + ROWS_AT_ONCE).map((delivery) => ({
@@ -99,6 +102,7 @@ export async function hasDue(db: Reader, receiver: ReceiverKey, now: EpochMs): P
   return row !== undefined;
 }
 
+/** Whose deliveries, and at most how many. */
 export interface Claim {
   readonly receiver: ReceiverKey;
   readonly limit: number;
@@ -106,6 +110,7 @@ export interface Claim {
   readonly lease: DurationMs;
 }
 
+/** With the event that it carries. It is ours until `leasedUntil`, and settled by `settleDelivery`. */
 export interface ClaimedDelivery extends Delivery {
   readonly event: RecordedEvent;
 }
@@ -138,6 +143,7 @@ export async function claimDeliveries(tx: Tx, { receiver, limit, lease }: Claim)
     .sort((one, other) => one.number - other.number);
 }
 
+/** What becomes of a claim. `error` is null where the attempt was given up, and none had failed before. */
 export type Settlement =
   | { readonly state: 'delivered' }
   | { readonly state: 'dead'; readonly error: string }

@@ -6,6 +6,7 @@ import type { EpochMs } from '../domain/time.ts';
 import { deliveryOf, laneOf, promote } from './deliveries.ts';
 import type { Reader, Tx } from './store.ts';
 
+/** Left out: any. */
 export interface DeliveryFilter {
   readonly state?: DeliveryState | undefined;
   readonly eventId?: EventId | undefined;
@@ -45,6 +46,7 @@ export async function listDeliveries(db: Reader, filter: DeliveryFilter): Promis
   }));
 }
 
+/** How far the worker is behind. */
 export interface Backlog {
   /** When the delivery that is longest due was due; undefined when none is. */
   readonly dueSince: EpochMs | undefined;

@@ -12,12 +12,14 @@ export interface OldGenerations {
   readonly below: Generation;
 }
 
+/** What of one page can go; it may be nothing, with pages still to come. */
 export interface TimelinePage {
   readonly old: readonly OldGenerations[];
   /** Where the next page begins; undefined after the last one. */
   readonly next: TimelinePlace | undefined;
 }
 
+/** The last row that was read; `''` and -1 are before all of them. */
 export interface TimelinePlace {
   readonly familyId: string;
   readonly generation: number;

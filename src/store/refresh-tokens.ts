@@ -28,6 +28,7 @@ export async function insertRefreshToken(tx: Tx, family: TokenFamily): Promise<v
   });
 }
 
+/** One generation: `issuedAt`, and where the login or the refresh came from that made it. */
 export interface TimelineEntry {
   readonly generation: Generation;
   readonly jti: TokenId;

@@ -11,6 +11,7 @@ import type { PostgresStore } from './postgres.ts';
 import type { TokenFamilyRow } from './schema.ts';
 import { familyOf } from './token-families.ts';
 
+/** The current token of a family as it was presented, what is to follow it, and the policy in force. */
 export interface PlainRotation {
   readonly id: FamilyId;
   readonly generation: Generation;

@@ -215,12 +215,14 @@ export async function sampleRevocable(
   return rows.map(familyOf);
 }
 
+/** Kept with each family, and told in its event. */
 export interface Revocation {
   readonly cause: RevocationCause;
   /** What an administrator said about it. */
   readonly note?: string | undefined;
 }
 
+/** How much of a long revocation one transaction does. */
 export interface RevocationBatch {
   /** Families at most, 500 unless told. */
   readonly limit?: number;
