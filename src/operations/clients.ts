@@ -35,6 +35,7 @@ const limits = {
 
 const AUDIENCE = /^[\x21-\x7e]{1,255}$/;
 
+/** A member of `policy` that is left out, or null, is the server's own setting. */
 export interface NewClient {
   readonly id: string;
   readonly type: ClientType;
@@ -149,7 +150,7 @@ export async function changeClient(app: App, request: ClientChange): Promise<Cli
 /** All of them, by id: there are few. */
 export const listAllClients = (app: App): Promise<readonly Client[]> => app.store.read(listClients);
 
-/** The old secret stops working at once. @throws Refusal invalid_request, not_found, conflict for a public client */
+/** After two seconds no server takes the old secret. @throws Refusal invalid_request, not_found, conflict if it is public */
 export async function rotateClientSecret(
   app: App,
   text: string,

@@ -19,6 +19,7 @@ const BATCH = 200;
 /** Candidates that a refusal names. */
 const CANDIDATES = 10;
 
+/** `cursor`: the `nextCursor` of the page before. */
 export interface DeliveryListRequest {
   readonly state?: DeliveryState | undefined;
   readonly cursor?: string | undefined;
@@ -47,6 +48,7 @@ export async function listDeliveryPage(
   };
 }
 
+/** Counted in deliveries: one for each receiver of an event. */
 export interface Retried {
   /** Dead letters that begin anew, and failed deliveries that are tried now. */
   readonly retried: number;

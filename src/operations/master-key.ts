@@ -51,6 +51,7 @@ export async function openMasterKey(request: MasterKeyRequest): Promise<MasterKe
   return master;
 }
 
+/** How a message begins that speaks of it: a path, a variable; never what it is. */
 export const nameOf = (source: SecretSource): string =>
   source.kind === 'file'
     ? source.path
@@ -114,6 +115,7 @@ function makeFile(path: string): void {
   }
 }
 
+/** Only a file can be: what came from a variable or the configuration was read with it. */
 export const isMasterKeyMissing = (source: SecretSource): boolean =>
   source.kind === 'file' && readMasterKeyFile(source.path).kind === 'missing';
 

@@ -32,6 +32,7 @@ const limits = {
   every: HOUR,
 } as const;
 
+/** Rows that are gone, named as `--json` has them (contract §12). */
 export interface Purged {
   readonly refresh_tokens: number;
   readonly families: number;

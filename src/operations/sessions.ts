@@ -23,8 +23,10 @@ import { keyRingFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
 import type { RefreshRejection } from './rotate.ts';
 
+/** `POST /sessions` (contract §3). */
 export const SessionsBody = z.object({ refresh_token: z.string() });
 
+/** `POST /logout` (contract §3); without an option it ends the token's own session. */
 export const LogoutBody = z
   .object({
     refresh_token: z.string(),
@@ -45,10 +47,12 @@ export type LogoutScope =
   | { readonly kind: 'own' | 'others' | 'everywhere' }
   | { readonly kind: 'session'; readonly sid: FamilyId };
 
+/** As a refresh would say, but `spent` for a token that was rotated away: here that is no reuse. */
 export type HolderRejection = Exclude<RefreshRejection, 'malformed' | 'mismatch' | 'reused'> | 'spent';
 export type Rejected = { readonly kind: 'rejected'; readonly reason: HolderRejection };
 
 export type LogoutOutcome = { readonly kind: 'ended' } | Rejected;
+/** `sessions`: the last refreshed first; `current` is one of them. */
 export type SessionsOutcome =
   | { readonly kind: 'listed'; readonly sessions: readonly TokenFamily[]; readonly current: FamilyId }
   | Rejected;

@@ -83,7 +83,10 @@ export async function backlogOf(
   return { dueSince, dead: dead.length };
 }
 
-/** When the next attempt at a delivery is due that has failed before, to this receiver; undefined when none has. */
+/**
+ * When the delivery that is next for this receiver is due, if an attempt at it was begun before: also one that is under way,
+ * which is due again when its lease ends. @returns undefined for a first attempt, and when nothing is to be delivered
+ */
 export async function nextRetry(db: Reader, receiver: ReceiverKey): Promise<EpochMs | undefined> {
   const row = await db.sql
     .selectFrom('deliveries')
