@@ -11,6 +11,7 @@ interface Connection {
 /** ms; an attempt has 15 s for everything. */
 const CONNECT_TIMEOUT = 5_000;
 
+/** @param name the exchange, which is declared at each connection: another kind under this name fails every attempt */
 export const amqpBroker = ({ url, name }: { readonly url: Secret; readonly name: string }): BrokerWay<Connection> => ({
   async open(onBroken) {
     const connection = await connect(url.reveal(), { timeout: CONNECT_TIMEOUT, noDelay: true });

@@ -5,6 +5,7 @@
 import type { EventView } from '../operations/views.ts';
 import type { Sender } from './deliver.ts';
 
+/** The media type of one event in the JSON format (CloudEvents 1.0, JSON Event Format §3). */
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
 /** How long a farewell may take, ms. */

@@ -23,6 +23,7 @@ export interface NatsOptions {
   readonly keepFor: DurationMs;
 }
 
+/** A login without a password is a token. The confirmation is JetStream's, of the stream, not of the connection. */
 export const natsBroker = (options: NatsOptions): BrokerWay<Connection> => ({
   async open(onBroken) {
     const { host, username, password } = new URL(options.url.reveal());
