@@ -39,6 +39,7 @@ const required = (form: Form, name: string): string => {
   return value;
 };
 
+/** RFC 6749 §6. Errors as its §5.2 has them: 400, without the `reason` of `/refresh`. */
 export async function postToken(app: App, request: HttpRequest): Promise<Answer> {
   const requestKey = requestKeyOf(request.incoming);
   const form = await formBody(request);
@@ -72,6 +73,7 @@ function serverCredentials(request: HttpRequest, form: Form): ClientCredentials 
   return credentials === undefined || credentials.secret === null ? undefined : credentials;
 }
 
+/** RFC 7662 §2. Of a token that is not active it says no more than that (§2.2). */
 export async function postIntrospect(app: App, request: HttpRequest): Promise<Answer> {
   const form = await formBody(request);
   const resourceServer = await authenticateClient(app, serverCredentials(request, form), 'resource-server');
@@ -81,6 +83,7 @@ export async function postIntrospect(app: App, request: HttpRequest): Promise<An
   return json(200, { active: true, token_type: 'Bearer', ...outcome.token.extra, ...claims });
 }
 
+/** RFC 7009 §2. 200 also for a token that means nothing (§2.2); it ends the whole session. */
 export async function postRevoke(app: App, request: HttpRequest): Promise<Answer> {
   const form = await formBody(request);
   const client = await authenticateApp(app, appCredentials(request, form));

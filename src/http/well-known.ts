@@ -7,6 +7,7 @@ import type { HttpRequest } from './request.ts';
 
 const cacheable = { 'Cache-Control': `max-age=${JWKS_MAX_AGE / 1_000}` } as const;
 
+/** RFC 7517 §5: next, active and retiring keys. 304 for who has them already (RFC 9110 §13.1.2). */
 export async function getJwks(app: App, request: HttpRequest): Promise<Answer> {
   const { jwks } = await app.keys.current();
   const headers = { ...cacheable, ETag: jwks.etag };
@@ -38,6 +39,7 @@ export async function getMetadata(app: App): Promise<Answer> {
   );
 }
 
+/** The process answers. It asks nobody, so that a database that is away restarts no server. */
 export const getHealth = async (): Promise<Answer> => json(200, { status: 'ok' });
 
 /** A key that cannot be read only degrades; a stop says so before connections are closed. */
