@@ -46,6 +46,7 @@ const defaults = {
   none: 'none',
 } as const;
 
+/** What nobody needs to write into a file: the configuration has the same defaults. */
 export const DEFAULT_SETTING: Setting = { database: defaults.database, url: defaults.url, userService: null };
 
 interface Question {

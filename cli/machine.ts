@@ -21,6 +21,7 @@ const ROOM = { broken: 64 * MIB, tight: 512 * MIB } as const;
 /** Magic numbers of file systems over a network (`statfs(2)`): NFS, SMB, CIFS, SMB2. */
 const NETWORK_FILE_SYSTEMS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
 
+/** Fails below Node 24.7; the executable brings its own. */
 export function checkRuntime(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const message = `auth-server ${VERSION}, Node ${process.versions.node}`;
@@ -29,6 +30,7 @@ export function checkRuntime(): Finding {
   return fail('runtime', `${message} is too old`, 'take the executable, which has its own, or the Node of npm start');
 }
 
+/** One warning for each that the loader has. */
 export function checkConfigFile({ file, warnings }: LoadedConfig): readonly Finding[] {
   const where = file ?? 'no file: defaults and environment';
   if (warnings.length === 0) return [ok('configuration', where)];

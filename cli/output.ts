@@ -10,6 +10,7 @@ import { type Line, renderLine, takesColour } from './paint.ts';
 import { type Column, cellText, layoutTable } from './table.ts';
 import { relative } from './when.ts';
 
+/** Records as a command found them. What they look like is `Out`'s business. */
 export interface Listing<Row> {
   /** For `--json`, whole. */
   readonly document: unknown;
@@ -21,6 +22,7 @@ export interface Listing<Row> {
   readonly more?: string | undefined;
 }
 
+/** Where a command says what it found. Everything that leaves here is printable. */
 export interface Out {
   /** `--json`: one document on stdout. */
   readonly json: boolean;
@@ -42,6 +44,7 @@ export interface Out {
   when(time: string | null): string;
 }
 
+/** The streams and the terminal, so that tests can stand in for them. */
 export interface OutOptions {
   readonly json: boolean;
   readonly isTerminal: boolean;
@@ -54,6 +57,7 @@ export interface OutOptions {
   readonly writeNote: (text: string) => void;
 }
 
+/** @param options `width` in columns; colours are taken as given, whatever the environment says */
 export function makeOut(options: OutOptions): Out {
   const { json, isTerminal, isColoured, width, now, write, writeNote } = options;
   const print = (...lines: readonly Line[]): void =>
@@ -66,9 +70,11 @@ export function makeOut(options: OutOptions): Out {
   const table = <Row>({ rows, columns, more }: Listing<Row>): void => {
     const { lines, dropped } = layoutTable(rows, columns, width);
     print(...lines);
-    const wider = dropped.length === 0 ? '' : `(wider: ${dropped.join(', ')})`;
-    const remark = [more ?? '', wider].filter((text) => text !== '').join('  ');
-    if (remark !== '') note(remark);
+    const remarks = [more ?? '', dropped.length === 0 ? '' : `(wider: ${dropped.join(', ')})`].filter(
+      (text) => text !== '',
+    );
+    const oneLine = remarks.join('  ');
+    for (const remark of oneLine.length <= width ? [oneLine] : remarks) if (remark !== '') note(remark);
   };
 
   return {

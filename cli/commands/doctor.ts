@@ -12,6 +12,7 @@ import { outFor } from '../output.ts';
 import { type Line, type Piece, paint, type Tone } from '../paint.ts';
 import { logOf, readConfig } from '../with-app.ts';
 
+/** Opens a database of any schema or none. Whatever it finds is on stdout, and the exit code is 0 or 1. */
 export const defineDoctor: DefineCommand = (command) => {
   command
     .description('Checks configuration, files, database, keys, clock and all it calls, and says what to do.')

@@ -24,6 +24,7 @@ const DEFAULT_FILE = 'auth.config.json';
 /** Of a browser client: what a page needs that is reloaded while its refresh is under way. */
 const DEFAULT_LEEWAY = durationMs(10 * SECOND);
 
+/** Run again it keeps each file that it finds, and adds what was asked for. */
 export const defineInit: DefineCommand = (command) => {
   command
     .description(

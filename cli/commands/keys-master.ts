@@ -18,6 +18,7 @@ interface RewrapFlags extends GlobalFlags {
   readonly dryRun?: boolean;
 }
 
+/** `keys rewrap`. It asks nothing: no session ends, and the old master key is not thrown away. */
 export function defineRewrap(command: Command): void {
   command
     .description('seals all keys under a new master key, in one step; no session ends and servers run on')
@@ -76,6 +77,7 @@ interface ResetFlags extends GlobalFlags, DestructiveFlags {
   readonly lostMasterKey?: boolean;
 }
 
+/** `keys reset`. Refused while the configured master key opens the database: then nothing is lost. */
 export function defineReset(command: Command): void {
   command
     .description('makes new keys when the master key is lost for good: every session ends')

@@ -26,6 +26,7 @@ interface RevokeFlags extends GlobalFlags, DestructiveFlags {
 /** Sessions that a question or a dry run names. */
 const NAMED = 3;
 
+/** Ends with 3 only for a FAMILY that is not there: a selector that fits nothing has done its work. */
 export const defineRevoke: DefineCommand = (command) => {
   command
     .description('Ends sessions; their tokens are refused from then on.')

@@ -22,6 +22,7 @@ interface ServeFlags extends GlobalFlags {
   readonly port?: number;
 }
 
+/** The first SIGINT or SIGTERM drains and ends with 0, the second ends at once with 130. */
 export const defineServe: DefineCommand = (command) => {
   command
     .description(

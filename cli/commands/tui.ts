@@ -10,6 +10,7 @@ interface TuiFlags extends GlobalFlags {
   readonly screenReader?: boolean;
 }
 
+/** Takes any schema, to migrate it from the screen. Works beside servers or without. */
 export const defineTui: DefineCommand = (command) => {
   command
     .description('Shows sessions, keys, events, clients, users and health live, and acts on them.')

@@ -23,6 +23,7 @@ const PAGE = { default: 50, max: 500 } as const;
 const NO_USERS = 'no users yet: auth-server users add NAME';
 const USER = 'name, or subject, also in its short form';
 
+/** Refused where a user service knows the users. `disable` and `remove` end sessions, and ask. */
 export const defineUsers: DefineCommand = (command) => {
   command.description('The local user directory: who can log in.');
   helpNotes(command, {

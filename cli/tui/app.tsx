@@ -9,6 +9,7 @@ import { sentencesOf } from './spoken.ts';
 import { useRepeated } from './use-repeated.ts';
 import { pictureOf } from './view.ts';
 
+/** What is drawn comes from the model alone; `app` is asked for the time and the name of its database. */
 export interface TuiProps {
   readonly app: App;
   readonly model: Model;
@@ -19,6 +20,7 @@ export interface TuiProps {
   readonly onStop: (listener: () => void) => () => void;
 }
 
+/** What the terminal and its user can see. */
 export interface Look {
   readonly isColoured: boolean;
   /** For a screen reader. */
@@ -72,6 +74,7 @@ function useRedraw(): () => void {
   };
 }
 
+/** Draws again when the model has changed, and lets it read when its turn has come. */
 export function Tui({ app, model, look, stop, onStop }: TuiProps): ReactNode {
   const size = useWindowSize();
   const { suspendTerminal } = useApp();

@@ -16,6 +16,7 @@ export interface CommandsOptions {
   readonly onMigrated: () => void;
 }
 
+/** `run` does it, or asks first; whether it can be done now is `whyNot`'s question. */
 export interface Commands {
   readonly run: (id: CommandId) => void;
   /** @param screen any whole number */
@@ -83,6 +84,7 @@ function revokeAll(options: CommandsOptions): void {
   if (owner !== undefined) askLater(options, () => askOwner(options.app, owner));
 }
 
+/** Nothing here waits: what has to ask the database goes through `work`. */
 export function makeCommands(options: CommandsOptions): Commands {
   const { app, cell, reading, work, quit, onMigrated } = options;
   const { get, set } = cell;

@@ -25,6 +25,7 @@ export type CommandId =
   | 'back'
   | 'quit';
 
+/** One thing to do: its keys, and the words for it in the footer, the help and the palette. */
 export interface KeyEntry {
   readonly id: CommandId;
   /** The characters that the terminal sends. */
@@ -115,6 +116,7 @@ export const contextOf = ({ screen, opened }: State): number => (opened === unde
 export const entriesOn = (context: number): readonly KeyEntry[] =>
   ENTRIES.filter(({ on }) => on === undefined || on.includes(context));
 
+/** @param context of `contextOf`. @returns undefined where the key does nothing */
 export const entryOf = (context: number, key: string): KeyEntry | undefined =>
   entriesOn(context).find(({ keys }) => keys.includes(key));
 

@@ -24,6 +24,7 @@ export interface ModelOptions {
   readonly quit: (isInterrupt: boolean) => void;
 }
 
+/** `press` and `paste` never throw: what goes wrong is a message on the screen. */
 export interface Model {
   readonly state: () => State;
   /** From now on something is to be drawn whenever this is called. */
@@ -43,6 +44,7 @@ const PACE = { turn: 1_000, idleAfter: 300_000, idle: 10_000 } as const;
 /** How long a filter or a cursor stands still before anything is read for it, ms. */
 const SETTLED = 150;
 
+/** It has no beat of its own: whoever draws calls `turn`. */
 export function makeModel(options: ModelOptions): Model {
   const { app, quit } = options;
   let changed = (): void => undefined;

@@ -20,11 +20,13 @@ export interface OverKeysOptions {
 
 type Lying<Kind extends Over['kind']> = Extract<Over, { readonly kind: Kind }>;
 
+/** `press` is for when something lies over the list; `paste` says so where nothing does. */
 export interface OverKeys {
   readonly press: (over: Over, key: string) => void;
   readonly paste: (over: Over | undefined, text: string) => void;
 }
 
+/** Only an answered question changes anything beyond the screen. */
 export function makeOverKeys(options: OverKeysOptions): OverKeys {
   const { set } = options.cell;
   return {

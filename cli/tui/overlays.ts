@@ -12,6 +12,7 @@ function entryRow(entry: KeyEntry, state: State): Row {
   return why === undefined ? [{ text }] : [{ text: `${text}  (${why})`, tone: 'dim' }];
 }
 
+/** Moves on a row of their own, or several where one has no room. */
 export const helpRows = (state: State, columns: number): readonly Row[] => [
   ...entriesOn(contextOf(state)).map((entry) => entryRow(entry, state)),
   ...(columns < MOVES.length + 2 ? MOVES.split('; ') : [MOVES]).map((line) => rowOf(` ${line}`)),

@@ -53,6 +53,7 @@ export interface Reading {
   readonly attempt: (work: () => Promise<void>) => Promise<void>;
 }
 
+/** Each part of it ends in the state; nothing is thrown, and a database that does not answer is asked less and less. */
 export function makeReading(options: ReadingOptions): Reading {
   const { app, cell, size, log, isSchemaBehind } = options;
   const { get, set } = cell;

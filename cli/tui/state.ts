@@ -7,6 +7,7 @@ import type { EventView } from './events.ts';
 import type { Listing } from './listing.ts';
 import type { Rates } from './rates.ts';
 
+/** Their names, in the order of the keys 1 to 6; the numbers below are places in here. */
 export const SCREENS = ['Sessions', 'Keys', 'Events', 'Clients', 'Users', 'Health'] as const;
 export const SESSIONS = 0;
 export const KEYS = 1;
@@ -17,6 +18,7 @@ export const HEALTH = 5;
 /** Where keys mean what they mean on no list: a session that is open. */
 export const STORY = 6;
 
+/** A question and what follows a yes. `run` may throw: then the screen says why. */
 export interface Asked {
   readonly kind: 'question';
   readonly question: Question;
@@ -54,6 +56,7 @@ export interface Lost {
   readonly why: string;
 }
 
+/** Replaced, never changed. */
 export interface State {
   readonly screen: number;
   readonly listing: Listing | undefined;
@@ -90,6 +93,7 @@ export const FRESH = {
   message: '',
 } as const;
 
+/** Nothing is read yet. @param screen a place in `SCREENS` */
 export const startState = (screen: number, now: EpochMs): State => ({
   ...FRESH,
   screen,
@@ -128,6 +132,7 @@ export const bodyRows = ({ rows }: Size): number => Math.max(2, rows - 1 - HEAD 
 /** Rows of a list without its header. */
 export const listRows = (size: Size): number => bodyRows(size) - 1;
 
+/** Whether the story of the session under the cursor is drawn, and so has to be read. */
 export const isBeside = ({ screen, opened }: State, { columns }: Size): boolean =>
   columns >= BESIDE && opened === undefined && screen === SESSIONS;
 

@@ -8,6 +8,7 @@ import { sparkline } from './rates.ts';
 import { apart, dimmed, fitted, inverse, type Row, rowOf, widthOf } from './rows.ts';
 import { bodyRows, isBeside, listRows, SCREENS, SESSIONS, type Size, SMALLEST, type State } from './state.ts';
 
+/** What a picture is made for, besides the state. */
 export interface View extends Size {
   readonly now: EpochMs;
   /** Where the data is: `sqlite:auth.db`. */
