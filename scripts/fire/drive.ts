@@ -28,6 +28,7 @@ export interface Driven {
   readonly elapsedMs: number;
 }
 
+/** `durationMs` ends the asking; answers that are due are waited for. */
 export interface DriveOptions {
   readonly port: number;
   readonly connections: number;
@@ -51,6 +52,7 @@ async function connected(port: number, count: number): Promise<Wire[]> {
   return wires;
 }
 
+/** Connects first, outside of the measured time. Every request has its sample, answered or not. */
 export async function drive(options: DriveOptions): Promise<Driven> {
   const wires = await connected(options.port, options.connections);
   const samples: Sample[] = [];
