@@ -120,14 +120,17 @@ test('Z3, Z4: no row is wider than the terminal, whatever is in it; columns drop
   }
 });
 
-test('what had no room is named, on stderr', () => {
+test.each([
+  ['X', '1 shown, more follow: --cursor X  (wider: USED, DEVICE)\n'],
+  ['X'.repeat(36), `1 shown, more follow: --cursor ${'X'.repeat(36)}\n(wider: USED, DEVICE)\n`],
+])('what had no room is named, on stderr, in lines that have room (cursor %s)', (cursor, remarks) => {
   const { out, stdout, stderr } = capture({ width: 60 });
   out.list({
     ...listing([session({ subject: 'somebody-with-a-long-name', device: 'x'.repeat(60) })]),
-    more: '1 shown, more follow: --cursor X',
+    more: `1 shown, more follow: --cursor ${cursor}`,
   });
   expect(stdout()).not.toContain('DEVICE');
-  expect(stderr()).toBe('1 shown, more follow: --cursor X  (wider: USED, DEVICE)\n');
+  expect(stderr()).toBe(remarks);
 });
 
 test('under 60 columns each record is a block', () => {
