@@ -79,7 +79,7 @@ function hasUnpairedEscape(text: string): boolean {
   for (const match of text.matchAll(/\\(?:u([0-9a-fA-F]{4})|.)/gs)) {
     const unit = match[1] === undefined ? -1 : Number.parseInt(match[1], 16);
     const isLow = unit >= 0xdc00 && unit <= 0xdfff;
-    if (isHighPending !== (isLow && match.index === expectedAt) && (isHighPending || isLow)) return true;
+    if (isHighPending ? !isLow || match.index !== expectedAt : isLow) return true;
     if (unit === 0) return true;
     isHighPending = unit >= 0xd800 && unit <= 0xdbff;
     expectedAt = match.index + match[0].length;

@@ -12,7 +12,8 @@ export async function getJwks(app: App, request: HttpRequest): Promise<Answer> {
   const { jwks } = await app.keys.current();
   const headers = { ...cacheable, ETag: jwks.etag };
   const known = request.incoming.headers['if-none-match'];
-  if (known?.split(',').some((etag) => etag.trim().replace(/^W\//, '') === jwks.etag)) return { status: 304, headers };
+  const isKnown = (etag: string): boolean => etag === '*' || etag.replace(/^W\//, '') === jwks.etag;
+  if (known?.split(',').some((etag) => isKnown(etag.trim()))) return { status: 304, headers };
   return { status: 200, body: jwks.text, headers: { 'Content-Type': 'application/jwk-set+json', ...headers } };
 }
 
