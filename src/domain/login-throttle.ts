@@ -14,6 +14,7 @@ export interface ThrottlePolicy {
   readonly window: DurationMs;
 }
 
+/** `retryAfter`: until the window is over. */
 export type ThrottleDecision =
   | { readonly kind: 'admitted' }
   | { readonly kind: 'throttled'; readonly retryAfter: DurationMs };

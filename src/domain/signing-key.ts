@@ -9,6 +9,7 @@ import { after, DAY, type DurationMs, durationMs, type EpochMs } from './time.ts
 /** Of access tokens (RFC 7518 §3.1; EdDSA is Ed25519, RFC 8037 §3.1). Refresh tokens are always HS256. */
 export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+/** What its keys sign: access tokens, or refresh tokens. */
 export type KeyRingName = 'access' | 'refresh';
 /** In the order of a life; `compromised` can follow each of the others. */
 export const KEY_STATES = ['next', 'active', 'retiring', 'verify_only', 'compromised'] as const;

@@ -8,6 +8,7 @@ import type { Brand } from './ids.ts';
 export type EpochMs = Brand<number, 'EpochMs'>;
 /** Whole seconds since 1970 UTC: a NumericDate (RFC 7519 §2). */
 export type EpochSeconds = Brand<number, 'EpochSeconds'>;
+/** Milliseconds; those of a monotonic clock have fractions. */
 export type DurationMs = Brand<number, 'DurationMs'>;
 
 /** Where the time comes from; passed in, so that tests can move it. */
