@@ -28,6 +28,8 @@ export interface Out {
   readonly json: boolean;
   /** Whether people read stdout; else a pipe does. */
   readonly isTerminal: boolean;
+  /** Columns that a line on stdout may take: of a pipe, any number. */
+  readonly width: number;
   /** When this command began: all its relative times are told from here. */
   readonly now: EpochMs;
   /** One answer: the document, or these lines. */
@@ -80,6 +82,7 @@ export function makeOut(options: OutOptions): Out {
   return {
     json,
     isTerminal,
+    width: isTerminal ? width : Number.POSITIVE_INFINITY,
     now,
     print,
     note,
