@@ -6,6 +6,7 @@ import { parseClientId } from '../src/domain/ids.ts';
 import type { Secret } from '../src/domain/secret.ts';
 import type { DurationMs } from '../src/domain/time.ts';
 import { Refusal } from '../src/refusal.ts';
+import type { Reset } from './arguments.ts';
 import { type GlobalFlags, wrongUsage } from './command.ts';
 import { ask, canAsk, readSecret } from './prompt.ts';
 
@@ -20,7 +21,7 @@ export interface InitFlags extends GlobalFlags {
   readonly passwordFile?: string;
   readonly resourceServer?: string;
   readonly browserClient?: string;
-  readonly leeway?: DurationMs | null;
+  readonly leeway?: DurationMs | Reset;
 }
 
 /** What goes into the configuration file. */

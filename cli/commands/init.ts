@@ -8,7 +8,7 @@ import type { App } from '../../src/app.ts';
 import type { LoadedConfig } from '../../src/config/load.ts';
 import type { Client } from '../../src/domain/client.ts';
 import type { Secret } from '../../src/domain/secret.ts';
-import { type DurationMs, durationMs, formatDuration, SECOND } from '../../src/domain/time.ts';
+import { durationMs, formatDuration, SECOND } from '../../src/domain/time.ts';
 import { Refusal } from '../../src/refusal.ts';
 import { readPolicyDuration } from '../arguments.ts';
 import { type DefineCommand, helpNotes } from '../command.ts';
@@ -126,7 +126,7 @@ interface Added {
   readonly clients: readonly { readonly client: Client; readonly secret: Secret | null }[];
 }
 
-type Wanted = FirstRecords & { readonly leeway: DurationMs | null | undefined };
+type Wanted = FirstRecords & { readonly leeway: InitFlags['leeway'] };
 
 async function addRecords(loaded: LoadedConfig, out: Out, wanted: Wanted): Promise<Added> {
   const { user, resourceServer, browserClient } = wanted;
@@ -159,7 +159,7 @@ async function addTo(app: App, { user, resourceServer, browserClient, leeway }: 
     clients.push(await addClient(app, request));
   }
   if (browserClient !== null) {
-    const policy = { leeway: leeway === undefined ? DEFAULT_LEEWAY : leeway };
+    const policy = { leeway: leeway === 'default' ? null : (leeway ?? DEFAULT_LEEWAY) };
     clients.push(await addClient(app, { id: browserClient, type: 'app', isPublic: true, audiences: [], policy }));
   }
   return { user: added === null ? null : { username: added.name, subject: added.subject }, clients };

@@ -64,6 +64,15 @@ test('it adds the first user, resource server and browser client, and shows a se
   for (const text of Object.values(contents(cwd))) expect(text).not.toContain(secret);
 });
 
+test('--leeway default leaves the browser client with what the server has', async () => {
+  const cwd = workFolder();
+  const { code, stdout } = await runCli(['init', '--yes', '--browser-client', 'spa', '--leeway', 'default'], { cwd });
+  expect(code).toBe(0);
+  expect(stdout).toContain('client spa, public, leeway as the server has it');
+  const { clients } = JSON.parse((await runCli(['clients', 'list', '--json'], { cwd })).stdout);
+  expect(clients).toContainEqual(expect.objectContaining({ client_id: 'spa', leeway: null }));
+});
+
 test.for<[string, string | Uint8Array]>([
   ['empty', ''],
   ['7 characters', '7letter\n'],
