@@ -2,7 +2,7 @@
 import type { PasswordHasher } from '../crypto/password.ts';
 import { canonicalUsername, type UserDirectory } from '../domain/user-directory.ts';
 import type { Store } from '../store/store.ts';
-import { findUser, setPasswordHash } from '../store/users.ts';
+import { findUser, lockUserForChange, setPasswordHash } from '../store/users.ts';
 
 /** A hash of older parameters is renewed by the login that proves its password. No claims; a refresh asks nobody. */
 export function localDirectory(store: Store, passwords: PasswordHasher): UserDirectory {
@@ -14,7 +14,11 @@ export function localDirectory(store: Store, passwords: PasswordHasher): UserDir
       if (user === undefined || !matches || user.disabledAt !== null) return { kind: 'rejected' };
       if (!isOutdated) return { kind: 'authenticated', subject: user.subject, claims: {}, evidence: user.passwordHash };
       const renewed = await passwords.hash(password);
-      await store.write((tx) => setPasswordHash(tx, user.subject, renewed));
+      await store.write(async (tx) => {
+        // Another password, set while this one was hashed, stays: the login then finds that its evidence does not hold.
+        const now = await lockUserForChange(tx, user.subject);
+        if (now?.passwordHash === user.passwordHash) await setPasswordHash(tx, user.subject, renewed);
+      });
       return { kind: 'authenticated', subject: user.subject, claims: {}, evidence: renewed };
     },
     // Disabling a user ends the families in the same transaction, so a refresh has nothing to ask.
