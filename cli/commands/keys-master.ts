@@ -29,9 +29,8 @@ export function defineRewrap(command: Command): void {
       const to = sourceOf(flags);
       return withApp(flags, CURRENT, async (app, out) => {
         const { previewRewrap, rewrapKeys } = await import('../../src/operations/rewrap.ts');
-        const { nameOf } = await import('../../src/operations/master-key.ts');
         const rewrap = flags.dryRun === true ? await previewRewrap(app, to) : await rewrapKeys(app, to);
-        tellRewrap(out, rewrap, { to, from: nameOf(app.config.masterKey), isDry: flags.dryRun === true });
+        tellRewrap(out, rewrap, { to, from: app.config.masterKey, isDry: flags.dryRun === true });
       });
     });
   helpNotes(command, {
@@ -51,7 +50,7 @@ function sourceOf({ newKey, newKeyEnv }: RewrapFlags): SecretSource {
 
 interface Told {
   readonly to: SecretSource;
-  readonly from: string;
+  readonly from: SecretSource;
   readonly isDry: boolean;
 }
 
@@ -69,8 +68,15 @@ function tellRewrap(out: Out, { keys, masterKeyId, isMade }: Rewrap, { to, from,
       ? `All keys are sealed under ${name} already.`
       : `Sealed ${keys} keys under ${name} (${masterKeyId})${made}`;
   out.result(document, [done, 'No session ends. Servers run on; before the next start, put it in place:']);
-  const place = to.kind === 'file' ? `mv ${name} ${from}` : `give every server the value of ${name}`;
-  out.note(`next: ${place}; keep the old one for backups that were made before`);
+  out.note(`next: ${placeOf(to, from)}; keep the old one for backups that were made before`);
+}
+
+/** What is to be done before the next start. Only a file can take the name of another. */
+function placeOf(to: SecretSource, from: SecretSource): string {
+  if (to.kind !== 'file') return `give every server the value of ${to.kind === 'env' ? to.name : 'it'}`;
+  return from.kind === 'file'
+    ? `mv ${to.path} ${from.path}`
+    : `set masterKey of every server to {"file": "${to.path}"}`;
 }
 
 interface ResetFlags extends GlobalFlags, DestructiveFlags {
