@@ -61,7 +61,7 @@ export async function readFigures({ store }: App): Promise<Figures> {
 export interface ReceiverReport {
   readonly ok: number;
   readonly disabled: number;
-  /** Receivers whose next delivery was attempted before, and when it is due: an attempt that is under way counts. */
+  /** Receivers whose next delivery has failed before, and when it is due. */
   readonly retrying: number;
   readonly nextAttemptAt: EpochMs | null;
   /** Dead letters, at most 1,000 of them. */

@@ -84,8 +84,8 @@ export async function backlogOf(
 }
 
 /**
- * When the delivery that is next for this receiver is due, if an attempt at it was begun before: also one that is under way,
- * which is due again when its lease ends. @returns undefined for a first attempt, and when nothing is to be delivered
+ * When the delivery that is next for this receiver is due, if an attempt at it has failed before; none is under way.
+ * @returns undefined for a first attempt, and when nothing waits
  */
 export async function nextRetry(db: Reader, receiver: ReceiverKey): Promise<EpochMs | undefined> {
   const row = await db.sql
@@ -93,6 +93,7 @@ export async function nextRetry(db: Reader, receiver: ReceiverKey): Promise<Epoc
     .select(['next_attempt_at', 'attempts'])
     .where('receiver', '=', receiver)
     .where('state', '=', sql.lit<DeliveryState>('pending'))
+    .where('leased_until', 'is', null)
     .orderBy('next_attempt_at')
     .limit(1)
     .executeTakeFirst();
