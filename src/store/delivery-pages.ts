@@ -107,7 +107,7 @@ export async function countDeliveries(
 ): Promise<Readonly<Record<'waiting' | 'pending' | 'dead', number>>> {
   const count = async (condition: string): Promise<number> => {
     // As the partial indexes have it, word for word: otherwise every delivery that ever was would be looked at.
-    const text = `select count(*) as count from (select 1 from deliveries where ${condition} limit ${limit}) as some`;
+    const text = `select count(*) as count from (select 1 from deliveries where ${condition} limit ${limit}) as counted`;
     const { rows } = await db.connection.execute(text, []);
     return Number((rows as readonly { readonly count: number | string }[])[0]?.count ?? 0);
   };
