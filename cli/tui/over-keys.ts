@@ -55,8 +55,14 @@ function answer({ cell, reading, monotonic, work }: OverKeysOptions, asked: Aske
   else {
     set({ over: undefined, message: 'working' });
     work(async () => {
-      const message = await asked.run(asked.question.reason ?? '');
-      set({ message, marked: new Set() });
+      try {
+        const message = await asked.run(asked.question.reason ?? '');
+        set({ message, marked: new Set() });
+      } catch (error) {
+        // Of a database that went away in the middle nobody says more; anything else has its own words.
+        set({ message: 'whether it was done is not known: look again when the database is back' });
+        throw error;
+      }
       void reading.turn();
     });
   }

@@ -48,6 +48,10 @@ export interface Opened {
   readonly isWhole: boolean;
 }
 
+/** The story of the session that is open; undefined while that is being read, and another may still be there. */
+export const openStory = ({ story, opened }: Pick<State, 'story' | 'opened'>): Story | undefined =>
+  story !== undefined && story.row.sid === opened?.sid ? story : undefined;
+
 /** A database that does not answer. */
 export interface Lost {
   readonly since: EpochMs;
