@@ -71,7 +71,11 @@ function storyOf(error: unknown, { command, trace }: Circumstances): Story {
   }
   if (error instanceof Refusal) return refusalStory(error, command);
   if (isSystemError(error)) {
-    const problems = [{ description: error.message, remedy: 'auth-server doctor checks files and their modes' }];
+    const remedy =
+      error.code === 'ENOENT'
+        ? 'correct the path, or make the folder first'
+        : 'auth-server doctor checks files and their modes';
+    const problems = [{ description: error.message, remedy }];
     return { code: 'server_error', exit: 1, problems };
   }
   return unforeseenStory(error, trace);

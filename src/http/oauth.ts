@@ -65,10 +65,18 @@ export async function postToken(app: App, request: HttpRequest): Promise<Answer>
   return errorAnswer('invalid_grant', GRANT_REJECTIONS[outcome.reason], { status: 400 });
 }
 
-/** By Basic, by the body, or by the secret as a bearer token. */
+/**
+ * By Basic, by the body, or by the secret as a bearer token: one of them. A `client_id` beside the last has to be its own.
+ * @throws Refusal invalid_request, invalid_client
+ */
 function serverCredentials(request: HttpRequest, form: Form): ClientCredentials | undefined {
   const authorization = readAuthorization(request.incoming);
-  if (authorization.scheme === 'bearer') return { id: null, secret: authorization.token };
+  if (authorization.scheme === 'bearer') {
+    if (form.has('client_secret')) {
+      throw invalidRequest('Authenticate one way: by a bearer secret, or by client_id and client_secret in the body.');
+    }
+    return { id: form.get('client_id') ?? null, secret: authorization.token };
+  }
   const credentials = appCredentials(request, form);
   return credentials === undefined || credentials.secret === null ? undefined : credentials;
 }
