@@ -1,8 +1,10 @@
 /** Nothing that an administrator asks for reads all families: how each database means to find them, in its own words. */
 import { expect, test } from 'vitest';
 import type { App } from '../../src/app.ts';
+import type { ReceiverKey } from '../../src/domain/delivery.ts';
 import type { ClientId, FamilyId, KeyId, Subject } from '../../src/domain/ids.ts';
-import { epochMs } from '../../src/domain/time.ts';
+import { durationMs, epochMs } from '../../src/domain/time.ts';
+import { buryDeliveries, claimDeliveries, listBusyLanes, promote } from '../../src/store/deliveries.ts';
 import { listEvents } from '../../src/store/events.ts';
 import { type FamilyFilter, findFamiliesByShortId, listFamilies } from '../../src/store/family-pages.ts';
 import { listRefreshTokens } from '../../src/store/refresh-tokens.ts';
@@ -133,6 +135,30 @@ describeOnBothDatabases('query plans', (makeDatabase, kind) => {
     expect(
       await plansOf(app, (tx) => revokeFamilies(tx, { all: true }, { cause: 'admin' }, { after: FAMILY })),
     ).toMatch(kind === 'sqlite' ? /SEARCH token_families USING PRIMARY KEY \(id>\?\)/ : /Index Cond: .*id > /);
+  });
+
+  test('what is on its way is found by an index, however much a receiver was sent before', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const [receiver, family_id] = ['receiver-1' as ReceiverKey, 'family-7' as FamilyId];
+    const select = `select '${receiver}', i, 'family-' || (i % 1000), 'delivered', 1, i, i from n`;
+    const insert =
+      'insert into deliveries (receiver, event_number, family_id, state, attempts, next_attempt_at, settled_at)';
+    await app.store.write(async (tx) => {
+      const statement = kind === 'sqlite' ? `${insert} ${FILL.sqlite}${select}` : `${FILL.postgres}${insert} ${select}`;
+      await tx.connection.execute(statement, []);
+      if (kind === 'postgres') await tx.connection.execute('analyze deliveries', []);
+    });
+    for (const [work, index] of [
+      [(tx: Tx) => promote(tx, { receiver, family_id, now: tx.now }), 'deliveries_lane'],
+      [(tx: Tx) => listBusyLanes(tx, [receiver], [family_id]), 'deliveries_lane'],
+      [(tx: Tx) => buryDeliveries(tx, receiver, 'gone', 200), 'deliveries_lane'],
+      [(tx: Tx) => buryDeliveries(tx, receiver, 'gone', 200), 'deliveries_due'],
+      [(tx: Tx) => claimDeliveries(tx, { receiver, limit: 10, lease: durationMs(1) }), 'deliveries_due'],
+    ] as const) {
+      const plan = await plansOf(app, work);
+      expect(plan, String(work)).toContain(index);
+      expect(plan, String(work)).not.toMatch(/Seq Scan|SCAN deliveries|PRIMARY KEY \(receiver=\?\)$/m);
+    }
   });
 
   test('one family, its timeline, its events and the sessions of a subject are found by an index', async () => {
