@@ -65,7 +65,11 @@ export function brokerSender<Connection>(kind: BrokerWay<Connection>, source: st
       const connection = connect();
       try {
         await orAborted(
-          connection.then((open) => kind.publish(open, cloudMessage(event, source))),
+          connection.then((open) => {
+            // Made too late: the schedule sends it again, and what comes later than that comes out of order.
+            signal.throwIfAborted();
+            return kind.publish(open, cloudMessage(event, source));
+          }),
           signal,
         );
         return { kind: 'delivered' };
