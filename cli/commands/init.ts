@@ -148,6 +148,11 @@ async function addTo(app: App, { user, resourceServer, browserClient, leeway }: 
   const { addClient } = await import('../../src/operations/clients.ts');
   const added = user === null ? null : await addUser(app, user);
   const clients = [];
+  if (browserClient !== null) {
+    const policy = { leeway: leeway === 'default' ? null : (leeway ?? DEFAULT_LEEWAY) };
+    clients.push(await addClient(app, { id: browserClient, type: 'app', isPublic: true, audiences: [], policy }));
+  }
+  // Last, and shown first: a secret that is made must be shown, so nothing may fail after it.
   if (resourceServer !== null) {
     const request = {
       id: resourceServer,
@@ -156,11 +161,7 @@ async function addTo(app: App, { user, resourceServer, browserClient, leeway }: 
       audiences: [],
       policy: {},
     } as const;
-    clients.push(await addClient(app, request));
-  }
-  if (browserClient !== null) {
-    const policy = { leeway: leeway === 'default' ? null : (leeway ?? DEFAULT_LEEWAY) };
-    clients.push(await addClient(app, { id: browserClient, type: 'app', isPublic: true, audiences: [], policy }));
+    clients.unshift(await addClient(app, request));
   }
   return { user: added === null ? null : { username: added.name, subject: added.subject }, clients };
 }

@@ -119,3 +119,14 @@ test('beside a database it does not make a master key that cannot open it', asyn
   expect(code).toBe(5);
   expect(readdirSync(cwd)).not.toContain('auth-server.key');
 });
+
+test.each([
+  ['its leeway does not fit', 'spa', ['--leeway', '10m']],
+  ['its id is that of the resource server', 'api', []],
+])('no secret is made that nobody is shown: a browser client is refused, %s', async (_, browserClient, more) => {
+  const cwd = workFolder();
+  const args = ['init', '--yes', '--resource-server', 'api', '--browser-client', browserClient, ...more];
+  expect((await runCli(args, { cwd })).code).not.toBe(0);
+  const { stdout } = await runCli(['clients', 'list', '--json'], { cwd });
+  expect(JSON.parse(stdout).clients.filter(({ type }: { type: string }) => type === 'resource-server')).toEqual([]);
+});
