@@ -90,7 +90,9 @@ export async function askSetting(flags: InitFlags): Promise<Setting> {
 
 /** A password in an argument is seen by everybody on the machine. */
 function refusePassword(database: string | undefined): void {
-  if (database === undefined || !URL.canParse(database) || new URL(database).password === '') return;
+  if (database === undefined || !URL.canParse(database)) return;
+  const { password, searchParams } = new URL(database);
+  if (password === '' && !searchParams.has('password')) return;
   throw new Refusal('invalid_request', 'A password is never an argument: others can see the arguments of a process.', {
     remedy: 'leave --database out to be asked, or give the whole URL in AUTH_SERVER_DATABASE_URL to every command',
   });

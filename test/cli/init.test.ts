@@ -102,6 +102,7 @@ test.for<[string, readonly string[], number]>([
   ['a URL that is none', ['--url', 'auth.example'], 5],
   ['a database of no kind', ['--database', 'mysql://h/x'], 5],
   ['a password in an argument', ['--database', 'postgres://who:hunter2@h/x'], 2],
+  ['a password in the query of an argument', ['--database', 'postgres://who@h/x?password=hunter2'], 2],
   ['a place where no users live', ['--users', 'ldap'], 2],
   ['an id that would break Basic', ['--resource-server', 'a:b'], 2],
 ])('%s: nothing is written, nothing is repeated', async ([, flags, exit]) => {
