@@ -72,6 +72,13 @@ describeOnBothDatabases('users', (makeDatabase) => {
     await logIn(app, 'alice', 'battery staple');
   });
 
+  test('logins at once renew an outdated hash once, and all of them succeed', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const { subject } = await addUser(app, { name: 'alice', password });
+    await app.store.write((tx) => setPasswordHash(tx, subject, outdatedHash(PASSWORD)));
+    await Promise.all([logIn(app, 'alice', PASSWORD), logIn(app, 'alice', PASSWORD), logIn(app, 'alice', PASSWORD)]);
+  });
+
   test('disabling ends every session and the next login, in one transaction, with its events', async () => {
     const { app } = await openTestApp(await makeDatabase());
     const { subject } = await addUser(app, { name: 'alice', password });
