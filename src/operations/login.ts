@@ -293,7 +293,7 @@ async function limitSessions(
   const sessions = (await listLiveFamilies(tx, subject, tx.now, client)).filter(
     (family) => familyState(family, idleTimeout, tx.now) === 'live',
   );
-  for (const family of sessions.slice(0, Math.max(0, sessions.length - maxSessions + 1))) {
+  for (const family of sessions.slice(maxSessions - 1).reverse()) {
     await revokeFamilies(tx, { family: family.id }, { cause: 'session_limit' });
   }
 }

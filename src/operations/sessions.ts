@@ -11,13 +11,7 @@ import type { DurationMs, EpochMs } from '../domain/time.ts';
 import { familyState, hasEnded, type TokenFamily } from '../domain/token-family.ts';
 import { Refusal } from '../refusal.ts';
 import type { Tx } from '../store/store.ts';
-import {
-  type FamilySelector,
-  findFamily,
-  listLiveFamilies,
-  lockFamily,
-  revokeFamilies,
-} from '../store/token-families.ts';
+import { type FamilySelector, findFamily, listLiveFamilies, revokeFamilies } from '../store/token-families.ts';
 import { findClientById } from './authenticate-client.ts';
 import { keyRingFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
@@ -133,9 +127,7 @@ export async function listSessions(app: App, refreshToken: string): Promise<Sess
     const rejection = judgeHolder(await findFamily(db, claims.sid), claims, idleTimeout(claims.clientId), now);
     if (rejection !== undefined) return rejected(rejection);
     const families = await listLiveFamilies(db, claims.sub, now);
-    const sessions = families
-      .filter((family) => familyState(family, idleTimeout(family.clientId), now) === 'live')
-      .reverse();
+    const sessions = families.filter((family) => familyState(family, idleTimeout(family.clientId), now) === 'live');
     return { kind: 'listed', sessions, current: claims.sid };
   });
 }

@@ -1,0 +1,49 @@
+/** A subject with more sessions than are read at once, on both databases. */
+import { expect, test } from 'vitest';
+import type { ClientId } from '../../src/domain/ids.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { durationMs, HOUR } from '../../src/domain/time.ts';
+import { addClient } from '../../src/operations/clients.ts';
+import { listSessions } from '../../src/operations/sessions.ts';
+import { addUser } from '../../src/operations/users.ts';
+import { describeOnBothDatabases } from '../support/databases.ts';
+import { familyOf, logIn, openTestApp, storeFamilies } from '../support/test-app.ts';
+
+const PASSWORD = 'correct horse';
+
+async function prepare(url: string) {
+  const { app, clock } = await openTestApp(url);
+  const { subject } = await addUser(app, { name: 'alice', password: new Secret(PASSWORD) });
+  const policy = { maxSessions: 2, idleTimeout: durationMs(HOUR) };
+  await addClient(app, { id: 'tv', type: 'app', isPublic: true, audiences: [], policy });
+  const client = 'tv' as ClientId;
+  await storeFamilies(
+    app,
+    Array.from({ length: 1_001 }, () => ({ subject, client })),
+  );
+  return { app, clock };
+}
+
+describeOnBothDatabases('many sessions of a subject', (makeDatabase) => {
+  test('however many of them were left idle, --max-sessions holds', async () => {
+    const { app, clock } = await prepare(await makeDatabase());
+    clock.advance(HOUR);
+    const sessions: Awaited<ReturnType<typeof logIn>>[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      clock.advance(1_000);
+      sessions.push(await logIn(app, 'alice', PASSWORD, 'tv'));
+    }
+    const ends = await Promise.all(sessions.map(async ({ sid }) => (await familyOf(app, sid)).revoked?.cause));
+    expect(ends).toEqual(['session_limit', undefined, undefined]);
+  });
+
+  test('a list of sessions is of the last refreshed, and has the one that asks', async () => {
+    const { app, clock } = await prepare(await makeDatabase());
+    clock.advance(1_000);
+    const { refreshToken, sid } = await logIn(app, 'alice', PASSWORD);
+    const listed = await listSessions(app, refreshToken);
+    if (listed.kind !== 'listed') throw new Error(listed.reason);
+    expect(listed.sessions).toHaveLength(1_000);
+    expect(listed.sessions[0]?.id).toBe(sid);
+  });
+});
