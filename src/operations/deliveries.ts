@@ -66,7 +66,8 @@ export async function retryEvent(app: App, text: string): Promise<Retried> {
   const { id, number } = await resolveEvent(app, text);
   return app.store.write(async (tx) => {
     const before = await listDeliveries(tx, { eventId: id, limit: DELIVERY_PAGE.max });
-    const retried = (await revive(tx, [number])) + (await hastenDeliveries(tx, [number]));
+    // In this order: what is revived is due at once, and would be counted again.
+    const retried = (await hastenDeliveries(tx, [number])) + (await revive(tx, [number]));
     const delivered = before.filter(({ state }) => state === 'delivered').length;
     return { retried, delivered, underWay: before.length - delivered - retried };
   });
