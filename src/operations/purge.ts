@@ -73,7 +73,9 @@ export async function purge(app: App, signal?: AbortSignal): Promise<Purged> {
 
 /** For the worker: once an hour, by whichever worker looks first. @returns undefined when it is not time */
 export async function purgeOnSchedule(app: App, signal: AbortSignal): Promise<Purged | undefined> {
-  const isDue = (last: string | undefined, now: number): boolean => Number(last ?? 0) + limits.every <= now;
+  // A last time in the future was told by a clock that has stepped back since.
+  const isDue = (last: string | undefined, now: number): boolean =>
+    Number(last ?? 0) + limits.every <= now || Number(last) > now;
   const last = await app.store.read((db) => findSetting(db, 'purged'));
   if (!isDue(last, app.clock.now())) return undefined;
   const isOurs = await app.store.write(async (tx) => {

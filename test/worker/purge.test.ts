@@ -151,6 +151,16 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await purgeOnSchedule(app, signal)).toBeDefined();
   });
 
+  test('a clock that stepped back from a year ahead does not put the purge off for that year', async () => {
+    const { app, clock } = await openTestApp(await database());
+    const { signal } = new AbortController();
+    clock.advance(365 * DAY);
+    expect(await purgeOnSchedule(app, signal)).toBeDefined();
+    clock.advance(-365 * DAY);
+    expect(await purgeOnSchedule(app, signal)).toBeDefined();
+    expect(await purgeOnSchedule(app, signal)).toBeUndefined();
+  });
+
   test('I41: a change beside a purge of thousands of rows never waits long', async () => {
     const { app, clock } = await openTestApp(await database());
     await storeFamilies(
