@@ -120,9 +120,12 @@ export async function addClient(
     await recordEvent(tx, { type: 'client.created', data: { client_id: id, client_type: request.type } });
     return added;
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return { client, secret };
 }
+
+/** After the commit. Who cannot look now sees the change within a second all the same, and a new secret must not be lost for it. */
+const lookAgain = (app: App): Promise<unknown> => app.clients.reload().catch(() => undefined);
 
 /** @throws Refusal not_found */
 async function lockedClient(tx: Tx, id: ClientId): Promise<Client> {
@@ -143,7 +146,7 @@ export async function changeClient(app: App, request: ClientChange): Promise<Cli
     await updateClient(tx, after);
     return after;
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return changed;
 }
 
@@ -165,7 +168,7 @@ export async function rotateClientSecret(
     await recordEvent(tx, { type: 'client.secret_rotated', data: { client_id: id } });
     return { ...before, secretHash, secretRotatedAt: tx.now };
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return { client, secret };
 }
 
@@ -212,6 +215,6 @@ export async function removeClient(
     }
     return count;
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return { revoked };
 }
