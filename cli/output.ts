@@ -109,12 +109,16 @@ export function outFor({ json = false, color }: GlobalFlags): Out {
     isTerminal: stdout.isTTY,
     isColoured: takesColour(stdout, color),
     notesColoured: takesColour(stderr, color),
-    width: stdout.columns ?? 80,
+    width: widthOf(stdout),
     now: epochMs(Date.now()),
     write: (text) => stdout.write(text),
     writeNote: (text) => stderr.write(text),
   });
 }
+
+/** A terminal that nobody has told its size says 0: such are those of containers and of `script`. */
+const widthOf = ({ columns }: { readonly columns?: number }): number =>
+  columns === undefined || columns === 0 ? 80 : columns;
 
 /** Waits until whoever reads stdout has taken what was written: of a list of a million rows, a page is in memory. */
 export async function untilTaken(): Promise<void> {
