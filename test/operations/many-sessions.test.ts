@@ -1,11 +1,12 @@
 /** A subject with more sessions than are read at once, on both databases. */
 import { expect, test } from 'vitest';
-import type { ClientId } from '../../src/domain/ids.ts';
+import type { ClientId, FamilyId } from '../../src/domain/ids.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { durationMs, HOUR } from '../../src/domain/time.ts';
 import { addClient } from '../../src/operations/clients.ts';
 import { listSessions } from '../../src/operations/sessions.ts';
 import { addUser } from '../../src/operations/users.ts';
+import { feedPosition, listRevocations } from '../../src/store/revocations.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { familyOf, logIn, openTestApp, storeFamilies } from '../support/test-app.ts';
 
@@ -35,6 +36,22 @@ describeOnBothDatabases('many sessions of a subject', (makeDatabase) => {
     }
     const ends = await Promise.all(sessions.map(async ({ sid }) => (await familyOf(app, sid)).revoked?.cause));
     expect(ends).toEqual(['session_limit', undefined, undefined]);
+  });
+
+  test('all of them can end in one transaction, as a user is disabled', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const { epoch, number } = await app.store.read(feedPosition);
+    // More than either database takes values for in one statement.
+    await app.store.write(async (tx) => {
+      for (let count = 0; count < 14_000; count += 1) {
+        tx.feed.push({ familyId: tx.newId() as FamilyId, cause: 'subject_disabled' });
+      }
+    });
+    expect(await app.store.read(feedPosition)).toEqual({ epoch, number: number + 14_000 });
+    const entries = await app.store.read((db) => listRevocations(db, number, 20_000));
+    expect(entries.map((entry) => entry.number)).toEqual(
+      Array.from({ length: 14_000 }, (_, index) => number + index + 1),
+    );
   });
 
   test('a list of sessions is of the last refreshed, and has the one that asks', async () => {
