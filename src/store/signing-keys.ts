@@ -74,20 +74,21 @@ export async function moveKey(tx: Tx, kid: KeyId, to: KeyState, retiresAt: Epoch
     .execute();
 }
 
-const compromised = prepared<{ one: KeyId; other: KeyId }, { kid: KeyId }>((sql, slot) =>
-  sql
+const statesOf = prepared<{ one: KeyId; other: KeyId }, { state: KeyState }>((sql, slot, dialect) => {
+  const query = sql
     .selectFrom('signing_keys')
-    .select('kid')
-    .where('state', '=', 'compromised')
-    .where((eb) => eb.or([eb('kid', '=', slot.one), eb('kid', '=', slot.other)])),
-);
+    .select('state')
+    .where((eb) => eb.or([eb('kid', '=', slot.one), eb('kid', '=', slot.other)]));
+  return dialect === 'postgres' ? query.forShare() : query;
+});
 
 /**
  * Whether one of two keys has been declared compromised by now. A server's ring may be a second old: what it would write by
- * such a key, or move away from it, would escape whoever ends the sessions of the key.
+ * such a key, or move away from it, would escape whoever ends the sessions of the key. Who declares it waits until this
+ * transaction ends, and then meets what was written.
  */
 export async function isCompromised(tx: Tx, one: KeyId, other: KeyId = one): Promise<boolean> {
-  return (await compromised(tx, { one, other })).rows.length > 0;
+  return (await statesOf(tx, { one, other })).rows.some(({ state }) => state === 'compromised');
 }
 
 /** The same key under another master key. */

@@ -1,4 +1,4 @@
-/** Who locks several rows on Postgres does it in one order, so that no two wait for each other in a circle. */
+/** Who locks what on Postgres: in one order, so that no two wait for each other in a circle, and all that a decision stands on. */
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type App, closeApp, openApp } from '../../src/app.ts';
@@ -7,6 +7,8 @@ import type { FamilyId, TokenId } from '../../src/domain/ids.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { durationMs, HOUR } from '../../src/domain/time.ts';
 import { makeLog } from '../../src/log.ts';
+import { addClient } from '../../src/operations/clients.ts';
+import { declareKeyCompromised } from '../../src/operations/keys.ts';
 import { logout } from '../../src/operations/sessions.ts';
 import { addUser } from '../../src/operations/users.ts';
 import { migrateUp } from '../../src/store/migrate.ts';
@@ -19,25 +21,38 @@ import { until } from '../support/until.ts';
 
 const WAITING = `select 1 from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()`;
 
-/** Runs `work` while somebody holds one family; until it waits for that, `other` must be free. */
-async function expectFirstToWait(app: App, held: FamilyId, other: FamilyId, work: () => Promise<unknown>) {
+/** Locks a family, as somebody does who is about to change it. */
+async function hold(app: App, family: FamilyId): Promise<{ release(): Promise<void> }> {
   const gate = Promise.withResolvers<void>();
   const locked = Promise.withResolvers<void>();
   const holder = app.store.write(async (tx) => {
-    await lockFamily(tx, held);
+    await lockFamily(tx, family);
     locked.resolve();
     await gate.promise;
   });
   await locked.promise;
-  const working = work();
-  await until(
-    async () => (await app.store.read((db) => db.connection.execute(WAITING, []))).rows.length > 0,
-    'it waits for the family',
+  return {
+    release() {
+      gate.resolve();
+      return holder;
+    },
+  };
+}
+
+const untilWaiting = (app: App, count: number): Promise<void> =>
+  until(
+    async () => (await app.store.read((db) => db.connection.execute(WAITING, []))).rows.length >= count,
+    `${count} wait for a lock`,
   );
+
+/** Runs `work` while somebody holds one family; until it waits for that, `other` must be free. */
+async function expectFirstToWait(app: App, held: FamilyId, other: FamilyId, work: () => Promise<unknown>) {
+  const holder = await hold(app, held);
+  const working = work();
+  await untilWaiting(app, 1);
   const free = 'select id from token_families where id = $1 for update skip locked';
   const { rows } = await app.store.read((db) => db.connection.execute(free, [other]));
-  gate.resolve();
-  await Promise.all([holder, working]);
+  await Promise.all([holder.release(), working]);
   expect(rows).toEqual([{ id: other }]);
 }
 
@@ -81,6 +96,23 @@ describe('on Postgres', () => {
     if (one === undefined || two === undefined) throw new Error('no sessions');
     await expectFirstToWait(app, one.sid, two.sid, () => logout(app, two.refreshToken, { kind: 'everywhere' }));
     expect((await familyOf(app, one.sid)).revoked).not.toBeNull();
+  });
+
+  test('a login under way while its key is declared compromised ends with the others of that key', async () => {
+    const { app } = await openTestApp(await makeDatabase('postgres'));
+    await addUser(app, { name: 'alice', password: new Secret('correct horse') });
+    await addClient(app, { id: 'tv', type: 'app', isPublic: true, audiences: [], policy: { maxSessions: 1 } });
+    const first = await logIn(app, 'alice', 'correct horse', 'tv');
+    const holder = await hold(app, first.sid);
+    // It has looked at the key, and waits for the session that it is to end.
+    const login = logIn(app, 'alice', 'correct horse', 'tv');
+    await untilWaiting(app, 1);
+    const compromise = declareKeyCompromised(app, 'refresh');
+    await untilWaiting(app, 2);
+    await holder.release();
+    const { sid } = await login;
+    await compromise;
+    expect((await familyOf(app, sid)).revoked).toMatchObject({ cause: 'key_compromised' });
   });
 
   test('of two first servers with a master key each, one is told that its key is not the right one', async () => {
