@@ -31,6 +31,8 @@ const limits = {
   /** A user with more sessions than this at one client is a machine. */
   maxSessions: 1_000,
   audiences: 32,
+  /** Characters of all of them, which travel in every access token: with them, and the claims, it stays below 8 KiB. */
+  audienceLength: 1_024,
 } as const;
 
 const AUDIENCE = /^[\x21-\x7e]{1,255}$/;
@@ -74,6 +76,9 @@ function checkClient(app: App, client: Pick<Client, 'type' | 'audiences' | 'poli
   if (audiences.length > limits.audiences) throw invalid(`A client has at most ${limits.audiences} audiences.`);
   if (!audiences.every((audience) => AUDIENCE.test(audience))) {
     throw invalid('An audience is 1 to 255 visible ASCII characters.');
+  }
+  if (type === 'app' && audiences.join('').length > limits.audienceLength) {
+    throw invalid(`The audiences of an app have at most ${limits.audienceLength} characters together.`);
   }
   checkPolicy(app, policy);
 }

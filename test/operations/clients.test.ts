@@ -168,6 +168,10 @@ describe('wrong usage', () => {
     ['an admin with an audience', newClient('x', { type: 'admin', audiences: ['api'] })],
     ['a resource server with a policy', newClient('x', { policy: { refreshAlone: true } })],
     ['an empty audience', newClient('x', { audiences: [''] })],
+    [
+      'an app whose access tokens nobody would read: over 8 KiB',
+      newClient('x', { ...SPA, audiences: Array.from({ length: 32 }, (_, i) => String(i).padEnd(255, 'a')) }),
+    ],
     ['an audience with a space', newClient('x', { audiences: ['a b'] })],
     ...policies.map(([name, policy]): [string, NewClient] => [name, newClient('x', { ...SPA, policy })]),
   ];
