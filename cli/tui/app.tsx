@@ -6,6 +6,7 @@ import { Frame } from './frame.tsx';
 import { CTRL_C, DOWN, ENTER, ESC, isNamed, PAGE_DOWN, PAGE_UP, PREVIOUS, UP } from './key-names.ts';
 import type { Model } from './model.ts';
 import { sentencesOf } from './spoken.ts';
+import { isTooSmall } from './state.ts';
 import { useRepeated } from './use-repeated.ts';
 import { pictureOf } from './view.ts';
 
@@ -88,6 +89,11 @@ export function Tui({ app, model, look, stop, onStop }: TuiProps): ReactNode {
   useInput((input, key) => {
     if (key.ctrl && input === 'z') return suspend.current();
     const pressed = keyOf(input, key);
+    // Nobody sees a question, or what a key would be about.
+    if (isTooSmall(size) && !look.isSpoken && pressed !== CTRL_C) {
+      if (pressed === 'q') model.leave();
+      return;
+    }
     if (pressed !== undefined) give(model, pressed);
     // Nothing reads by itself while somebody listens: the keys that ask for something new do.
     if (look.isSpoken && pressed === 'u') void model.turn();

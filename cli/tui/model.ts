@@ -31,6 +31,8 @@ export interface Model {
   readonly onChange: (listener: () => void) => void;
   readonly press: (key: string) => void;
   readonly paste: (text: string) => void;
+  /** Leaves, whatever lies over the list. */
+  readonly leave: () => void;
   /** What the terminal has room for now. */
   readonly fit: (size: Size) => void;
   /** Reads what is due. */
@@ -96,6 +98,7 @@ export function makeModel(options: ModelOptions): Model {
       else pressOnList(onList, key);
     },
     paste: (text) => over.paste(state.over, text),
+    leave: () => quit(false),
     fit(room) {
       if (room.columns === size.columns && room.rows === size.rows) return;
       size = room;

@@ -123,6 +123,8 @@ export interface Size {
 
 /** The smallest that anything can be read in. */
 export const SMALLEST: Size = { columns: 60, rows: 16 };
+/** Then the screen says so, and shows nothing else. */
+export const isTooSmall = ({ columns, rows }: Size): boolean => columns < SMALLEST.columns || rows < SMALLEST.rows;
 /** From here on a list keeps the story of the session beside it. */
 const BESIDE = 110;
 
