@@ -106,7 +106,10 @@ export type MasterKeyFile =
  */
 export function readMasterKeyFile(path: string): MasterKeyFile {
   try {
-    const { mode, size, uid } = statSync(path);
+    const stats = statSync(path);
+    // The mode of a folder says nothing of a secret, and a pipe would be waited for.
+    if (!stats.isFile()) return { kind: 'malformed' };
+    const { mode, size, uid } = stats;
     if ((mode & (uid === process.geteuid?.() ? 0o077 : 0o037)) !== 0) return { kind: 'exposed' };
     const key = size > 1_024 ? undefined : parseMasterKey(readFileSync(path, 'utf8'));
     return key === undefined ? { kind: 'malformed' } : { kind: 'read', key };
