@@ -59,13 +59,14 @@ export async function purge(app: App, signal?: AbortSignal): Promise<Purged> {
     },
   };
   const families = await purgeFamilies(work);
+  // After the families: with what is left of those that have gone.
   const timeline = await purgeTimeline(work);
   const events = await purgeEvents(work);
   await purgeFeed(work);
   await purgeFailures(work);
   return {
-    refresh_tokens: timeline + families.refreshTokens,
-    families: families.families,
+    refresh_tokens: timeline,
+    families,
     events,
     keys: await purgeKeys(work),
   };
@@ -91,18 +92,16 @@ const chunks = <T>(items: readonly T[], size: number): readonly (readonly T[])[]
 
 const isStopped = ({ signal }: Work): boolean => signal?.aborted === true;
 
-async function purgeFamilies(work: Work): Promise<{ families: number; refreshTokens: number }> {
+async function purgeFamilies(work: Work): Promise<number> {
   const { app } = work;
   const cutoff = after(app.clock.now(), -app.config.retention.families);
-  const gone = { families: 0, refreshTokens: 0 };
+  let gone = 0;
   let from: string | undefined = '';
   while (from !== undefined && !isStopped(work)) {
     const start: string = from;
     const { expired, next } = await app.store.read((db) => findExpiredFamilies(db, start, cutoff, limits.page));
     for (const some of chunks(expired, limits.batch)) {
-      const step = await work.write((tx) => deleteFamilies(tx, some, cutoff));
-      gone.families += step.families;
-      gone.refreshTokens += step.refreshTokens;
+      gone += await work.write((tx) => deleteFamilies(tx, some, cutoff));
     }
     from = next;
   }

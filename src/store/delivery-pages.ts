@@ -30,11 +30,9 @@ export async function listDeliveries(db: Reader, filter: DeliveryFilter): Promis
   if (state !== undefined) query = query.where('d.state', '=', state);
   if (eventId !== undefined) query = query.where('e.id', '=', eventId);
   if (last !== undefined) {
+    // As a pair: spelled out, each page would read all those before it.
     query = query.where((eb) =>
-      eb.or([
-        eb('d.event_number', '>', last.number),
-        eb.and([eb('d.event_number', '=', last.number), eb('d.receiver', '>', last.receiver as ReceiverKey)]),
-      ]),
+      eb(eb.refTuple('d.event_number', 'd.receiver'), '>', eb.tuple(last.number, last.receiver as ReceiverKey)),
     );
   }
   const rows = await query.execute();

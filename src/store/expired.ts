@@ -25,7 +25,7 @@ export interface TimelinePlace {
   readonly generation: number;
 }
 
-/** One page of the timeline: which of it is older than `cutoff`, and not of a current generation. */
+/** One page of the timeline: which of it is older than `cutoff`, and not of a current generation; or of a family that is gone. */
 export async function findOldGenerations(
   db: Reader,
   from: TimelinePlace,
@@ -36,14 +36,13 @@ export async function findOldGenerations(
     .selectFrom('refresh_tokens as t')
     .leftJoin('token_families as f', 'f.id', 't.family_id')
     .select(['t.family_id', 't.generation', 't.issued_at', 'f.generation as current'])
+    // As a pair, which leads both databases to the row; spelled out, each page would read all those before it.
     .where((eb) =>
-      eb.or([
-        eb('t.family_id', '>', from.familyId as FamilyId),
-        eb.and([
-          eb('t.family_id', '=', from.familyId as FamilyId),
-          eb('t.generation', '>', from.generation as Generation),
-        ]),
-      ]),
+      eb(
+        eb.refTuple('t.family_id', 't.generation'),
+        '>',
+        eb.tuple(from.familyId as FamilyId, from.generation as Generation),
+      ),
     )
     .orderBy('t.family_id')
     .orderBy('t.generation')
@@ -51,8 +50,8 @@ export async function findOldGenerations(
     .execute();
   const below = new Map<FamilyId, Generation>();
   for (const row of rows) {
-    const isPast = row.current === null || row.generation < row.current;
-    if (isPast && row.issued_at < cutoff) below.set(row.family_id, (row.generation + 1) as Generation);
+    const isOver = row.current === null || (row.generation < row.current && row.issued_at < cutoff);
+    if (isOver) below.set(row.family_id, (row.generation + 1) as Generation);
   }
   const last = rows.at(-1);
   return {
@@ -93,28 +92,17 @@ export async function findExpiredFamilies(
   };
 }
 
-/** With their timeline. Judged again: a family may have been refreshed meanwhile. */
-export async function deleteFamilies(
-  tx: Tx,
-  families: readonly FamilyId[],
-  cutoff: EpochMs,
-): Promise<{ readonly families: number; readonly refreshTokens: number }> {
-  const gone = await tx.sql
+/**
+ * Without their timeline, which may be long, and is old from then on. Judged again: a family may have been refreshed
+ * meanwhile. @returns how many went
+ */
+export async function deleteFamilies(tx: Tx, families: readonly FamilyId[], cutoff: EpochMs): Promise<number> {
+  const result = await tx.sql
     .deleteFrom('token_families')
     .where('id', 'in', families)
     .where('expires_at', '<', cutoff)
-    .returning('id')
-    .execute();
-  if (gone.length === 0) return { families: 0, refreshTokens: 0 };
-  const timeline = await tx.sql
-    .deleteFrom('refresh_tokens')
-    .where(
-      'family_id',
-      'in',
-      gone.map((row) => row.id),
-    )
     .executeTakeFirst();
-  return { families: gone.length, refreshTokens: Number(timeline.numDeletedRows) };
+  return Number(result.numDeletedRows);
 }
 
 /** The oldest events, as far as they are older than `cutoff`. */

@@ -10,6 +10,7 @@ import { revoke } from '../../src/operations/revoke.ts';
 import { addUser } from '../../src/operations/users.ts';
 import { storeFailures } from '../../src/store/login-attempts.ts';
 import type { Database } from '../../src/store/schema.ts';
+import type { Tx } from '../../src/store/store.ts';
 import { advanceFamily, findFamily } from '../../src/store/token-families.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { logIn, ORIGIN, openTestApp, refreshWith, storeFamilies } from '../support/test-app.ts';
@@ -98,6 +99,29 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await count(app, 'token_families')).toBe(1);
     expect(await count(app, 'refresh_tokens')).toBe(1);
     expect(await app.store.read((db) => findFamily(db, kept as FamilyId))).toBeDefined();
+  });
+
+  test('the long history of a family that has gone goes in small steps, however long it was to be kept', async () => {
+    const { app, clock } = await openTestApp(await database(), { 'retention.refreshTokens': '3650d' });
+    const ids = await storeFamilies(app, [{}, {}]);
+    for (const id of ids) await storeGenerations(app, id, 2_500, clock.now());
+    clock.advance(121 * DAY);
+    const steps: number[] = [];
+    const rowsOf = async (tx: Tx): Promise<number> =>
+      (await tx.sql.selectFrom('refresh_tokens').select('generation').execute()).length;
+    const write: App['store']['write'] = (change) =>
+      app.store.write(async (tx) => {
+        const before = await rowsOf(tx);
+        const value = await change(tx);
+        steps.push(before - (await rowsOf(tx)));
+        return value;
+      });
+    expect(await purge({ ...app, store: { ...app.store, write } })).toMatchObject({
+      families: 2,
+      refresh_tokens: 5_000,
+    });
+    expect(Math.max(...steps)).toBeLessThanOrEqual(1_000);
+    expect(await count(app, 'refresh_tokens')).toBe(0);
   });
 
   test('events go after retention.events, with their deliveries; entries of the feed with the access tokens', async () => {
