@@ -2,7 +2,8 @@
 import type { App } from '../app.ts';
 import { JWKS_MAX_AGE } from '../domain/signing-key.ts';
 import { readiness } from '../operations/health.ts';
-import { type Answer, errorAnswer, json } from './answer.ts';
+import { Refusal } from '../refusal.ts';
+import { type Answer, json } from './answer.ts';
 import type { HttpRequest } from './request.ts';
 
 const cacheable = { 'Cache-Control': `max-age=${JWKS_MAX_AGE / 1_000}` } as const;
@@ -45,6 +46,6 @@ export const getHealth = async (): Promise<Answer> => json(200, { status: 'ok' }
 
 /** A key that cannot be read only degrades; a stop says so before connections are closed. */
 export async function getReadiness(app: App, _request: HttpRequest, isStopping: () => boolean): Promise<Answer> {
-  if (isStopping()) return errorAnswer('temporarily_unavailable', 'The server is stopping; ask another one.');
+  if (isStopping()) throw new Refusal('temporarily_unavailable', 'The server is stopping; ask another one.');
   return json(200, { status: await readiness(app) });
 }
