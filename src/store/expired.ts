@@ -4,6 +4,7 @@
  */
 import type { FamilyId, Generation } from '../domain/ids.ts';
 import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
+import { promote } from './deliveries.ts';
 import type { Reader, Tx } from './store.ts';
 
 /** A family whose older generations can go: all before `below`. */
@@ -116,9 +117,16 @@ export async function findOldEvents(db: Reader, cutoff: EpochMs, limit: number):
   return rows.filter((row) => row.timestamp < cutoff).map((row) => row.number);
 }
 
-/** With their deliveries, also those that were never made. */
+/** With their deliveries, also those that were never made: what waits behind one of them gets its turn. */
 export async function deleteEvents(tx: Tx, numbers: readonly number[]): Promise<number> {
-  await tx.sql.deleteFrom('deliveries').where('event_number', 'in', numbers).execute();
+  const gone = await tx.sql
+    .deleteFrom('deliveries')
+    .where('event_number', 'in', numbers)
+    .returning(['receiver', 'family_id', 'state'])
+    .execute();
+  for (const { receiver, family_id, state } of gone) {
+    if (state === 'pending' && family_id !== null) await promote(tx, { receiver, family_id, now: tx.now });
+  }
   await tx.sql.deleteFrom('outbox').where('event_number', 'in', numbers).execute();
   const result = await tx.sql.deleteFrom('events').where('number', 'in', numbers).executeTakeFirst();
   return Number(result.numDeletedRows);

@@ -14,7 +14,8 @@ import type { Tx } from '../../src/store/store.ts';
 import { advanceFamily, findFamily } from '../../src/store/token-families.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { logIn, ORIGIN, openTestApp, refreshWith, storeFamilies } from '../support/test-app.ts';
-import { created, deliveriesOf, record, runWorker, SECRET } from './support.ts';
+import { answer, openWebhookReceiver } from '../support/webhook-receiver.ts';
+import { created, deliveriesOf, family, notesOf, record, revoked, runWorker, SECRET, statesOf } from './support.ts';
 
 type App = Awaited<ReturnType<typeof openTestApp>>['app'];
 
@@ -146,6 +147,27 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await count(app, 'events')).toBe(1);
     expect(await count(app, 'deliveries')).toBe(0);
     expect(await count(app, 'outbox')).toBe(1);
+  });
+
+  test('what waits behind an event that is purged undelivered gets its turn', async () => {
+    const receiver = await openWebhookReceiver();
+    receiver.behave(answer(500));
+    const { app, clock } = await openTestApp(await database(), {
+      'events.webhooks': [{ url: receiver.url, secret: SECRET, types: ['family.revoked'] }],
+      'retention.events': '1h',
+    });
+    const worker = runWorker(app);
+    await record(app, revoked(family(1), 'one'));
+    await expect.poll(() => receiver.received.length).toBeGreaterThan(0);
+    clock.advance(HOUR / 2);
+    await record(app, revoked(family(1), 'two'));
+    await expect.poll(() => statesOf(app)).toEqual(['pending', 'waiting']);
+    clock.advance(HOUR / 2 + 1);
+    await worker.stop();
+    await purge(app);
+    receiver.behave(answer(200));
+    runWorker(app);
+    await expect.poll(() => notesOf(receiver.accepted)).toEqual(['two']);
   });
 
   test('counts of failed logins go with their window, keys by the schedule', async () => {
