@@ -93,28 +93,30 @@ export async function logout(app: App, refreshToken: string, scope: LogoutScope)
   }
   if (isExpired) return rejected('expired');
   const { idleTimeout } = policyOf(app, await findClientById(app, claims.clientId));
-  return app.store.write(async (tx): Promise<LogoutOutcome> => {
+  const outcome = await app.store.write(async (tx): Promise<LogoutOutcome | undefined> => {
     // Not locked: families are locked in the order of their ids, or two that end each other's would wait in a circle.
     const rejection = judgeHolder(await findFamily(tx, claims.sid), claims, idleTimeout, tx.now);
     if (rejection !== undefined) return rejected(rejection);
-    await endSessions(tx, claims, scope);
-    return { kind: 'ended' };
+    return (await endSessions(tx, claims, scope)) ? { kind: 'ended' } : undefined;
   });
+  // Not thrown inside: on SQLite it would undo, and run again, all changes that share the commit.
+  if (outcome === undefined) throw new Refusal('not_found', 'There is no such session; list the sessions again.');
+  return outcome;
 }
 
+/** @returns false when the one session is not there, not the subject's, or has ended before */
 async function endSessions(
   tx: Tx,
   { sub, sid }: RefreshTokenClaims,
   scope: Exclude<LogoutScope, { kind: 'own' }>,
-): Promise<void> {
+): Promise<boolean> {
   if (scope.kind === 'session') {
     const other = await findFamily(tx, scope.sid);
-    const ended = other?.subject === sub ? await revokeFamilies(tx, { family: scope.sid }, { cause: 'logout' }) : [];
-    if (ended.length === 0) throw new Refusal('not_found', 'There is no such session; list the sessions again.');
-    return;
+    return other?.subject === sub && (await revokeFamilies(tx, { family: scope.sid }, { cause: 'logout' })).length > 0;
   }
   const which: FamilySelector = scope.kind === 'others' ? { subject: sub, except: sid } : { subject: sub };
   while ((await revokeFamilies(tx, which, { cause: 'logout' })).length > 0);
+  return true;
 }
 
 /** The subject's own live families. @throws Refusal invalid_request, temporarily_unavailable */

@@ -4,10 +4,10 @@ import type { ClientId, FamilyId } from '../../src/domain/ids.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { durationMs, HOUR } from '../../src/domain/time.ts';
 import { addClient } from '../../src/operations/clients.ts';
-import { listSessions } from '../../src/operations/sessions.ts';
+import { listSessions, logout } from '../../src/operations/sessions.ts';
 import { addUser } from '../../src/operations/users.ts';
 import { feedPosition, listRevocations } from '../../src/store/revocations.ts';
-import { describeOnBothDatabases } from '../support/databases.ts';
+import { describeOnBothDatabases, makeDatabase as makeOne } from '../support/databases.ts';
 import { familyOf, logIn, openTestApp, storeFamilies } from '../support/test-app.ts';
 
 const PASSWORD = 'correct horse';
@@ -24,6 +24,28 @@ async function prepare(url: string) {
   );
   return { app, clock };
 }
+
+test('a logout of a session that is not there undoes no change that shares its commit (SQLite)', async () => {
+  const { app } = await openTestApp(await makeOne('sqlite'));
+  await addUser(app, { name: 'alice', password: new Secret(PASSWORD) });
+  const { refreshToken } = await logIn(app, 'alice', PASSWORD);
+  const sid = '01993b2e-0000-7000-8000-000000c4d1f7' as FamilyId;
+  let runs = 0;
+  const other = async () => {
+    // As a refresh that comes at the same time.
+    await app.store.write(async () => {
+      runs += 1;
+    });
+  };
+  const { write } = app.store;
+  const together: typeof write = (change) => {
+    const before = other();
+    return write(change).finally(() => before);
+  };
+  const shared = { ...app, store: { ...app.store, write: together } };
+  await expect(logout(shared, refreshToken, { kind: 'session', sid })).rejects.toMatchObject({ code: 'not_found' });
+  expect(runs).toBe(1);
+});
 
 describeOnBothDatabases('many sessions of a subject', (makeDatabase) => {
   test('however many of them were left idle, --max-sessions holds', async () => {
