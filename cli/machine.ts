@@ -49,8 +49,17 @@ export function checkIssuer(config: Config): Finding {
   return warn('issuer', `${issuer}: http is for development`, 'set issuer to the public https URL');
 }
 
-/** Modes of the files that hold secrets or sessions, and the room on their disk. */
+/** Modes of the files that hold secrets or sessions, and the room on their disk. What may not be looked at is a finding, too. */
 export function checkFiles(config: Config): readonly Finding[] {
+  try {
+    return lookAtFiles(config);
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+    return [fail('files', `they cannot be looked at (${error.code})`, 'run as the user that serves')];
+  }
+}
+
+function lookAtFiles(config: Config): readonly Finding[] {
   const findings: Finding[] = [];
   const { masterKey } = config;
   if (masterKey.kind === 'file') findings.push(...checkPrivate('master key file', masterKey.path));
@@ -103,7 +112,10 @@ function checkLog(path: string): readonly Finding[] {
 function checkFolder(path: string): readonly Finding[] {
   const folder = dirname(path);
   const stats = statOf(folder);
-  if (stats === undefined) return [];
+  if (stats === undefined)
+    return [
+      fail('database folder', `there is no folder ${folder}`, `correct database.url, or: mkdir -m 700 ${folder}`),
+    ];
   // With the sticky bit only the owner of a file may replace it.
   const isShared = (stats.mode & 0o002) !== 0 && (stats.mode & 0o1000) === 0;
   const name = 'database folder';
@@ -113,7 +125,9 @@ function checkFolder(path: string): readonly Finding[] {
 }
 
 function checkDisk(path: string): readonly Finding[] {
-  const { bavail, bsize, type } = statfsSync(dirname(path));
+  const folder = dirname(path);
+  if (statOf(folder) === undefined) return [];
+  const { bavail, bsize, type } = statfsSync(folder);
   const free = bavail * bsize;
   const message = `${Math.floor(free / MIB).toLocaleString('en')} MiB free`;
   const remedy = 'make room; docs/runbook-full-disk.md';
