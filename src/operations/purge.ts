@@ -130,12 +130,15 @@ async function purgeTimeline(work: Work): Promise<number> {
 
 async function purgeEvents(work: Work): Promise<number> {
   const { app } = work;
-  const cutoff = after(app.clock.now(), -app.config.retention.events);
+  const now = app.clock.now();
+  const cutoff = after(now, -app.config.retention.events);
   let gone = 0;
-  while (!isStopped(work)) {
-    const old = await app.store.read((db) => findOldEvents(db, cutoff, limits.batch));
+  let from: number | undefined = 0;
+  while (from !== undefined && !isStopped(work)) {
+    const start: number = from;
+    const { old, next } = await app.store.read((db) => findOldEvents(db, start, { cutoff, now }, limits.batch));
     if (old.length > 0) gone += await work.write((tx) => deleteEvents(tx, old));
-    if (old.length < limits.batch) break;
+    from = next;
   }
   return gone;
 }

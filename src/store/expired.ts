@@ -106,15 +106,28 @@ export async function deleteFamilies(tx: Tx, families: readonly FamilyId[], cuto
   return Number(result.numDeletedRows);
 }
 
-/** The oldest events, as far as they are older than `cutoff`. */
-export async function findOldEvents(db: Reader, cutoff: EpochMs, limit: number): Promise<readonly number[]> {
+/**
+ * One page of the events, the oldest first: those older than `cutoff`. `next` is undefined from the first young one on; one
+ * of the future, by a clock that has stepped back since, hides none behind it.
+ */
+export async function findOldEvents(
+  db: Reader,
+  after: number,
+  { cutoff, now }: { readonly cutoff: EpochMs; readonly now: EpochMs },
+  limit: number,
+): Promise<{ readonly old: readonly number[]; readonly next: number | undefined }> {
   const rows = await db.sql
     .selectFrom('events')
     .select(['number', 'timestamp'])
+    .where('number', '>', after)
     .orderBy('number')
     .limit(limit)
     .execute();
-  return rows.filter((row) => row.timestamp < cutoff).map((row) => row.number);
+  const isLast = rows.length < limit || rows.some(({ timestamp }) => timestamp >= cutoff && timestamp <= now);
+  return {
+    old: rows.filter((row) => row.timestamp < cutoff).map((row) => row.number),
+    next: isLast ? undefined : rows.at(-1)?.number,
+  };
 }
 
 /** With their deliveries, also those that were never made: what waits behind one of them gets its turn. */

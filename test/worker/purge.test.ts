@@ -149,6 +149,18 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await count(app, 'outbox')).toBe(1);
   });
 
+  test('events by a clock that was a year ahead hide none of the old ones behind them', async () => {
+    const { app, clock } = await openTestApp(await database());
+    clock.advance(365 * DAY);
+    await record(app, ...Array.from({ length: 250 }, (_, index) => created(`ahead-${index}`)));
+    clock.advance(-365 * DAY);
+    await record(app, created('a'), created('b'));
+    clock.advance(91 * DAY);
+    await record(app, created('young'));
+    expect(await purge(app)).toMatchObject({ events: 2 + 2 });
+    expect(await count(app, 'events')).toBe(251);
+  });
+
   test('what waits behind an event that is purged undelivered gets its turn', async () => {
     const receiver = await openWebhookReceiver();
     receiver.behave(answer(500));
