@@ -84,7 +84,7 @@ async function init(flags: InitFlags): Promise<void> {
   out.note(
     'A refresh token works once. A client that may lose an answer sends an Idempotency-Key, or gets a --leeway.',
   );
-  out.note(`next: ${startedAs()} serve${flags.config === undefined ? '' : ` --config ${flags.config}`}`);
+  out.note(`next: ${startedAs(flags.config)} serve`);
 }
 
 /** What the file says is not asked again, and not changed by a flag that comes too late. */

@@ -111,7 +111,7 @@ function voiceForPeople(out: Out, config: Config, flags: GlobalFlags): Voice {
         isDatabaseNew,
         isMasterKeyNew,
         look: await firstLook(app),
-        program: flags.config === undefined ? startedAs() : `${startedAs()} --config ${flags.config}`,
+        program: startedAs(flags.config),
       });
       for (const line of lines) out.note(line);
     },

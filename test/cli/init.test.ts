@@ -131,3 +131,9 @@ test.each([
   const { stdout } = await runCli(['clients', 'list', '--json'], { cwd });
   expect(JSON.parse(stdout).clients.filter(({ type }: { type: string }) => type === 'resource-server')).toEqual([]);
 });
+
+test('what it says to do next can be pasted, whatever the file is called', async () => {
+  const cwd = workFolder();
+  const { stderr } = await runCli(['init', '--yes', '--config', 'my conf.json'], { cwd });
+  expect(stderr).toMatch(/^next: .* --config 'my conf\.json' serve$/m);
+});
