@@ -23,6 +23,7 @@ export type Reset = 'default';
 
 const isReset = (text: string): boolean => text === 'none' || text === 'default';
 
+/** A duration, or `default`, also spelled `none`. Whether it is in the limits is the operation's to say. */
 export function readPolicyDuration(text: string): DurationMs | Reset {
   if (isReset(text)) return 'default';
   const duration = parseDuration(text);
@@ -30,6 +31,7 @@ export function readPolicyDuration(text: string): DurationMs | Reset {
   return duration;
 }
 
+/** 1 to 1,000, or `default`, also spelled `none`. */
 export function readPolicyCount(text: string): number | Reset {
   if (isReset(text)) return 'default';
   return readCount(1, 1_000)(text);
@@ -50,12 +52,14 @@ export function readAddress(text: string): string {
   return canonicalAddress(text);
 }
 
+/** Also one that nobody has: the operation looks. */
 export function readClientId(text: string): ClientId {
   const id = parseClientId(text);
   if (id === undefined) throw invalid('a client id: 1 to 64 characters of A-Z, a-z, 0-9, ".", "_" and "-"');
   return id;
 }
 
+/** In any case: an id that somebody copied in capitals is the same. */
 export function readCursor(text: string): FamilyId {
   const id = parseFamilyId(text.toLowerCase());
   if (id === undefined) throw invalid('the cursor that the page before ended with');
@@ -80,5 +84,7 @@ export interface DestructiveFlags {
   readonly dryRun?: boolean;
 }
 
+/** For `confirm`, which without a terminal needs it. */
 export const yesOption = (): Option => new Option('--yes', 'does not ask');
+/** Nothing is asked then, and nothing is written. */
 export const dryRunOption = (): Option => new Option('--dry-run', 'changes nothing, says what would happen');

@@ -8,6 +8,7 @@ import { VERSION } from '../src/version.ts';
 import type { Line } from './paint.ts';
 import { paint } from './paint.ts';
 
+/** `url`: where it listens. `issuer`: what tokens say, shown when it is another. */
 export interface BannerFacts {
   readonly url: string;
   readonly issuer: string;
@@ -26,6 +27,7 @@ export interface BannerFacts {
 const row = (name: string, value: string, remark = ''): string =>
   `  ${name.padEnd(12)}${remark === '' ? value : `${value.padEnd(26)}${remark}`}`;
 
+/** Nothing secret: of the master key only where it is. */
 export function bannerLines(facts: BannerFacts): readonly Line[] {
   const { url, issuer, metrics, database, isDatabaseNew, look } = facts;
   const isPublic = issuer !== url;

@@ -4,6 +4,7 @@
  */
 import type { DefineCommand } from './command.ts';
 
+/** A line of the help, and where the rest is. `group` is the heading of the first of its kind. */
 export interface CommandEntry {
   readonly name: string;
   readonly group: 'Run' | 'Sessions' | 'Keys' | 'People' | 'Database' | 'Check' | 'Other';
@@ -12,6 +13,7 @@ export interface CommandEntry {
   readonly load: () => Promise<DefineCommand>;
 }
 
+/** Completion, the manual page and docs/cli.md are made of these, too. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'serve',

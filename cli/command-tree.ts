@@ -16,6 +16,7 @@ export interface Value {
   readonly isFile: boolean;
 }
 
+/** A command and what may follow it; `flags` has the global ones as well. */
 export interface TreeNode {
   /** `['keys', 'rotate']`; empty for the program itself. */
   readonly path: readonly string[];
@@ -29,6 +30,7 @@ export interface TreeNode {
   readonly command: Command;
 }
 
+/** Loads the module of every command. @param program of `makeProgram` */
 export async function commandTree(program: Command): Promise<TreeNode> {
   await defineAll(program);
   const everywhere = program.options.filter(({ long }) => long !== '--version').map(flagOf);

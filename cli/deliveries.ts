@@ -15,6 +15,7 @@ import { withApp } from './with-app.ts';
 
 const PAGE = { default: 50, max: 500 } as const;
 
+/** With it `events list` shows deliveries instead of events. */
 export const deliveryOption = (): Option =>
   new Option('--deliveries <state>', 'lists deliveries in this state instead').choices(DELIVERY_STATES);
 
@@ -28,12 +29,14 @@ const columns = (out: Out): readonly Column<DeliveryView>[] => [
   { title: 'LAST ERROR', value: ({ last_error }) => last_error },
 ];
 
+/** `after`: a cursor, where `events list` also takes the id of an event. */
 export interface DeliveryListFlags {
   readonly deliveries: DeliveryState;
   readonly after?: string | undefined;
   readonly limit?: number | undefined;
 }
 
+/** A page, or in a pipe all of them. @throws Refusal invalid_request for a cursor that is none */
 export async function listDeliveries(app: App, out: Out, flags: DeliveryListFlags): Promise<void> {
   const { listDeliveryPage } = await import('../src/operations/deliveries.ts');
   const { deliveries: state, after, limit } = flags;
@@ -55,6 +58,7 @@ interface RetryFlags extends GlobalFlags {
   readonly dead?: boolean;
 }
 
+/** `events retry`. It asks nothing: an event that comes twice has the same id. */
 export function defineRetry(command: Command): void {
   command
     .description(

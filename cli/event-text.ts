@@ -67,6 +67,7 @@ function detailText({ type, data }: EventView): string {
   return parts.filter((part) => part !== undefined && part !== '').join(', ');
 }
 
+/** @param now to tell today's events from others */
 export const eventColumns = (now: EpochMs): readonly Column<EventRow>[] => [
   { title: 'TIME', value: ({ timestamp }) => timestamp, text: (row) => timeText(row, now) },
   { title: 'TYPE', value: ({ type }) => type, tone: toneOf },

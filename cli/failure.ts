@@ -8,6 +8,7 @@ import { printable } from '../src/domain/printable.ts';
 import { type ExitCode, REFUSALS, Refusal } from '../src/refusal.ts';
 import { WrongUsage } from './program.ts';
 
+/** `lines` are for stderr, printable; with `--json` it is one, a document. */
 export interface Failure {
   readonly lines: readonly string[];
   readonly exit: ExitCode;
@@ -36,6 +37,10 @@ const MESSAGE_LIMIT = 300;
 /** Commander has printed what was asked for, and ends the program by an error. */
 const ASKED_FOR = new Set(['commander.helpDisplayed', 'commander.version']);
 
+/**
+ * Whatever is thrown has a code: what nobody foresaw is told as a bug, and ends with 1. Help that was asked for ends
+ * with 0.
+ */
 export function failureOf(error: unknown, circumstances: Circumstances): Failure {
   if (error instanceof WrongUsage && ASKED_FOR.has(error.code)) return { lines: [], exit: 0 };
   // Its help is on stderr already, because no command was named.
@@ -66,7 +71,11 @@ function storyOf(error: unknown, { command, trace }: Circumstances): Story {
   }
   if (error instanceof Refusal) return refusalStory(error, command);
   if (isSystemError(error)) {
-    const problems = [{ description: error.message, remedy: 'auth-server doctor checks files and their modes' }];
+    const remedy =
+      error.code === 'ENOENT'
+        ? 'correct the path, or make the folder first'
+        : 'auth-server doctor checks files and their modes';
+    const problems = [{ description: error.message, remedy }];
     return { code: 'server_error', exit: 1, problems };
   }
   return unforeseenStory(error, trace);

@@ -18,6 +18,7 @@ export interface StoryOptions {
   readonly all: string;
 }
 
+/** Head, state, reason, then generations; a run of like rotations is one line, unless `isWhole`. */
 export function storyLines(row: FamilyRow, story: FamilyStory, now: EpochMs, options: StoryOptions): readonly Line[] {
   const device = deviceText(row.device, row.user_agent);
   const who = [subjectText(row), `client ${row.client_id}`, ...(device === '' ? [] : [device])].join(', ');

@@ -43,6 +43,7 @@ const stateText = ({ state, revoke_reason }: FamilyView): string => {
 /** The name of the user where one is known. */
 export const subjectText = ({ name, subject }: FamilyRow): string => name ?? shortSubject(subject);
 
+/** @param now for times that people read */
 export const familyColumns = (now: EpochMs): readonly Column<FamilyRow>[] => [
   { title: 'SESSION', value: (row) => row.sid, text: (row) => shortId(row.sid) },
   { title: 'SUBJECT', value: (row) => row.subject, text: subjectText },

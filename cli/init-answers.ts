@@ -6,6 +6,7 @@ import { parseClientId } from '../src/domain/ids.ts';
 import type { Secret } from '../src/domain/secret.ts';
 import type { DurationMs } from '../src/domain/time.ts';
 import { Refusal } from '../src/refusal.ts';
+import type { Reset } from './arguments.ts';
 import { type GlobalFlags, wrongUsage } from './command.ts';
 import { ask, canAsk, readSecret } from './prompt.ts';
 
@@ -20,7 +21,7 @@ export interface InitFlags extends GlobalFlags {
   readonly passwordFile?: string;
   readonly resourceServer?: string;
   readonly browserClient?: string;
-  readonly leeway?: DurationMs | null;
+  readonly leeway?: DurationMs | Reset;
 }
 
 /** What goes into the configuration file. */
@@ -46,6 +47,7 @@ const defaults = {
   none: 'none',
 } as const;
 
+/** What nobody needs to write into a file: the configuration has the same defaults. */
 export const DEFAULT_SETTING: Setting = { database: defaults.database, url: defaults.url, userService: null };
 
 interface Question {
@@ -88,7 +90,9 @@ export async function askSetting(flags: InitFlags): Promise<Setting> {
 
 /** A password in an argument is seen by everybody on the machine. */
 function refusePassword(database: string | undefined): void {
-  if (database === undefined || !URL.canParse(database) || new URL(database).password === '') return;
+  if (database === undefined || !URL.canParse(database)) return;
+  const { password, searchParams } = new URL(database);
+  if (password === '' && !searchParams.has('password')) return;
   throw new Refusal('invalid_request', 'A password is never an argument: others can see the arguments of a process.', {
     remedy: 'leave --database out to be asked, or give the whole URL in AUTH_SERVER_DATABASE_URL to every command',
   });

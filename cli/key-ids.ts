@@ -6,6 +6,7 @@
 /** Of an access key (RFC 7638, SHA-256), of a refresh key, and the short form of either; the first character is a dash. */
 const DASHED = /^-(?:[A-Za-z0-9_-]{42}|[A-Za-z0-9_-]{21}|[A-Za-z0-9_-]{3}\.\.[A-Za-z0-9_-]{4})$/;
 
+/** Only for one that begins with a dash: others are read as ids anyway. */
 export const looksLikeKeyId = (argument: string): boolean => DASHED.test(argument);
 
 /** @returns the arguments with such ids where nothing is read as an option: behind `--` */

@@ -21,6 +21,7 @@ const ROOM = { broken: 64 * MIB, tight: 512 * MIB } as const;
 /** Magic numbers of file systems over a network (`statfs(2)`): NFS, SMB, CIFS, SMB2. */
 const NETWORK_FILE_SYSTEMS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
 
+/** Fails below Node 24.7; the executable brings its own. */
 export function checkRuntime(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const message = `auth-server ${VERSION}, Node ${process.versions.node}`;
@@ -29,6 +30,7 @@ export function checkRuntime(): Finding {
   return fail('runtime', `${message} is too old`, 'take the executable, which has its own, or the Node of npm start');
 }
 
+/** One warning for each that the loader has. */
 export function checkConfigFile({ file, warnings }: LoadedConfig): readonly Finding[] {
   const where = file ?? 'no file: defaults and environment';
   if (warnings.length === 0) return [ok('configuration', where)];
@@ -47,8 +49,17 @@ export function checkIssuer(config: Config): Finding {
   return warn('issuer', `${issuer}: http is for development`, 'set issuer to the public https URL');
 }
 
-/** Modes of the files that hold secrets or sessions, and the room on their disk. */
+/** Modes of the files that hold secrets or sessions, and the room on their disk. What may not be looked at is a finding, too. */
 export function checkFiles(config: Config): readonly Finding[] {
+  try {
+    return lookAtFiles(config);
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+    return [fail('files', `they cannot be looked at (${error.code})`, 'run as the user that serves')];
+  }
+}
+
+function lookAtFiles(config: Config): readonly Finding[] {
   const findings: Finding[] = [];
   const { masterKey } = config;
   if (masterKey.kind === 'file') findings.push(...checkPrivate('master key file', masterKey.path));
@@ -101,7 +112,10 @@ function checkLog(path: string): readonly Finding[] {
 function checkFolder(path: string): readonly Finding[] {
   const folder = dirname(path);
   const stats = statOf(folder);
-  if (stats === undefined) return [];
+  if (stats === undefined)
+    return [
+      fail('database folder', `there is no folder ${folder}`, `correct database.url, or: mkdir -m 700 ${folder}`),
+    ];
   // With the sticky bit only the owner of a file may replace it.
   const isShared = (stats.mode & 0o002) !== 0 && (stats.mode & 0o1000) === 0;
   const name = 'database folder';
@@ -111,7 +125,9 @@ function checkFolder(path: string): readonly Finding[] {
 }
 
 function checkDisk(path: string): readonly Finding[] {
-  const { bavail, bsize, type } = statfsSync(dirname(path));
+  const folder = dirname(path);
+  if (statOf(folder) === undefined) return [];
+  const { bavail, bsize, type } = statfsSync(folder);
   const free = bavail * bsize;
   const message = `${Math.floor(free / MIB).toLocaleString('en')} MiB free`;
   const remedy = 'make room; docs/runbook-full-disk.md';

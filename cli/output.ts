@@ -10,6 +10,7 @@ import { type Line, renderLine, takesColour } from './paint.ts';
 import { type Column, cellText, layoutTable } from './table.ts';
 import { relative } from './when.ts';
 
+/** Records as a command found them. What they look like is `Out`'s business. */
 export interface Listing<Row> {
   /** For `--json`, whole. */
   readonly document: unknown;
@@ -21,11 +22,14 @@ export interface Listing<Row> {
   readonly more?: string | undefined;
 }
 
+/** Where a command says what it found. Everything that leaves here is printable. */
 export interface Out {
   /** `--json`: one document on stdout. */
   readonly json: boolean;
   /** Whether people read stdout; else a pipe does. */
   readonly isTerminal: boolean;
+  /** Columns that a line on stdout may take: of a pipe, any number. */
+  readonly width: number;
   /** When this command began: all its relative times are told from here. */
   readonly now: EpochMs;
   /** One answer: the document, or these lines. */
@@ -42,6 +46,7 @@ export interface Out {
   when(time: string | null): string;
 }
 
+/** The streams and the terminal, so that tests can stand in for them. */
 export interface OutOptions {
   readonly json: boolean;
   readonly isTerminal: boolean;
@@ -54,6 +59,7 @@ export interface OutOptions {
   readonly writeNote: (text: string) => void;
 }
 
+/** @param options `width` in columns; colours are taken as given, whatever the environment says */
 export function makeOut(options: OutOptions): Out {
   const { json, isTerminal, isColoured, width, now, write, writeNote } = options;
   const print = (...lines: readonly Line[]): void =>
@@ -66,14 +72,17 @@ export function makeOut(options: OutOptions): Out {
   const table = <Row>({ rows, columns, more }: Listing<Row>): void => {
     const { lines, dropped } = layoutTable(rows, columns, width);
     print(...lines);
-    const wider = dropped.length === 0 ? '' : `(wider: ${dropped.join(', ')})`;
-    const remark = [more ?? '', wider].filter((text) => text !== '').join('  ');
-    if (remark !== '') note(remark);
+    const remarks = [more ?? '', dropped.length === 0 ? '' : `(wider: ${dropped.join(', ')})`].filter(
+      (text) => text !== '',
+    );
+    const oneLine = remarks.join('  ');
+    for (const remark of oneLine.length <= width ? [oneLine] : remarks) if (remark !== '') note(remark);
   };
 
   return {
     json,
     isTerminal,
+    width: isTerminal ? width : Number.POSITIVE_INFINITY,
     now,
     print,
     note,
@@ -100,12 +109,16 @@ export function outFor({ json = false, color }: GlobalFlags): Out {
     isTerminal: stdout.isTTY,
     isColoured: takesColour(stdout, color),
     notesColoured: takesColour(stderr, color),
-    width: stdout.columns ?? 80,
+    width: widthOf(stdout),
     now: epochMs(Date.now()),
     write: (text) => stdout.write(text),
     writeNote: (text) => stderr.write(text),
   });
 }
+
+/** A terminal that nobody has told its size says 0: such are those of containers and of `script`. */
+const widthOf = ({ columns }: { readonly columns?: number }): number =>
+  columns === undefined || columns === 0 ? 80 : columns;
 
 /** Waits until whoever reads stdout has taken what was written: of a list of a million rows, a page is in memory. */
 export async function untilTaken(): Promise<void> {

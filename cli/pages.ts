@@ -5,6 +5,7 @@
 import { type Out, untilTaken } from './output.ts';
 import type { Column } from './table.ts';
 
+/** What one `fetch` brings. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
   /** For `--json`, whole. */
@@ -13,6 +14,7 @@ export interface Page<Row> {
   readonly nextCursor: string | null;
 }
 
+/** A list of records with a cursor, as `listPages` prints it. */
 export interface Paging<Row> {
   /** Rows of a page, as the flags say; without it, by whoever reads. */
   readonly limit: number | undefined;

@@ -19,8 +19,10 @@ export type Line = string | readonly Piece[];
 // The names of the colours, not their values: the user's theme decides.
 const SEQUENCES: Readonly<Record<Tone, string>> = { alarm: '1;31', warn: '33', dim: '2', good: '32' };
 
+/** @param tone undefined leaves the text as it is */
 export const paint = (tone: Tone | undefined, text: string): Piece => (tone === undefined ? text : { text, tone });
 
+/** Unpainted where there is no colour: each tone stands beside a word that says the same. */
 export function renderLine(line: Line, isColoured: boolean): string {
   if (typeof line === 'string') return printable(line);
   return line

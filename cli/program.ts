@@ -20,6 +20,7 @@ export class WrongUsage extends Error {
   }
 }
 
+/** Commands are named, not loaded, until one of them runs. Parsing throws WrongUsage, for `--help` as well. */
 export function makeProgram(): Command {
   const program: Command = new Command('auth-server')
     .description('Issues and rotates access and refresh token pairs for other services.')

@@ -10,6 +10,7 @@ export interface Progress {
 /** From the first column to the end of the line (ECMA-48 EL). */
 const ERASE = '\r\u001b[K';
 
+/** Writes nothing where stderr is no terminal. */
 export function startProgress(): Progress {
   const isWatched = process.stderr.isTTY && process.env.TERM !== 'dumb';
   let isShown = false;

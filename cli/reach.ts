@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
-import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { Config } from '../src/config/config.ts';
 import { type Finding, fail, ok, warn } from '../src/domain/finding.ts';
@@ -72,7 +72,9 @@ const triedBy = (url: URL): string =>
 async function lookAt(url: URL): Promise<number | undefined> {
   const [host, port] = [hostOf(url), portOf(url)];
   const isTls = WITH_TLS.has(url.protocol);
-  const socket: Socket = isTls ? connectTls({ host, port, servername: host }) : connectPlain({ host, port });
+  // Only a name is told to the other side (RFC 6066 §3); an address is looked for in its certificate all the same.
+  const servername = isIP(host) === 0 ? host : '';
+  const socket: Socket = isTls ? connectTls({ host, port, servername }) : connectPlain({ host, port });
   try {
     await once(socket, isTls ? 'secureConnect' : 'connect', { signal: AbortSignal.timeout(PATIENCE) });
     return socket instanceof TLSSocket ? Date.parse(socket.getPeerCertificate().valid_to) : undefined;

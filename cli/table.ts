@@ -6,6 +6,7 @@ import stringWidth from 'string-width';
 import { printable } from '../src/domain/printable.ts';
 import { type Line, type Piece, paint, type Tone } from './paint.ts';
 
+/** As a pipe gets it; null is empty. */
 export type Cell = string | number | boolean | null;
 
 /** A column; the first is never dropped, so it should tell the records apart. */
@@ -21,6 +22,7 @@ export interface Column<Row> {
   readonly right?: boolean;
 }
 
+/** What there was room for, and what not. */
 export interface Layout {
   readonly lines: readonly Line[];
   /** Titles of the columns that had no room. */
@@ -42,6 +44,7 @@ interface Shown {
   readonly tone: Tone | undefined;
 }
 
+/** Null is nothing, not the word. */
 export const cellText = (cell: Cell): string => (cell === null ? '' : String(cell));
 
 /** @param narrow the width below which records are blocks; 0: never, for what is a list whatever its room */

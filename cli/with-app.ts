@@ -10,6 +10,7 @@ import { type Log, type LogLevel, makeLog } from '../src/log.ts';
 import type { GlobalFlags } from './command.ts';
 import { type Out, outFor } from './output.ts';
 
+/** What a command asks of the database before it runs. */
 export interface Need {
   /** `create` makes a SQLite file and a master key where there are none; `current` refuses a schema that is behind; `any` takes it. */
   readonly schema: 'create' | 'current' | 'any';

@@ -63,6 +63,7 @@ export interface App {
   readonly rotateAtOnce: RotateAtOnce | undefined;
 }
 
+/** Left out: the clock and the chance of the system, the database's clock on Postgres, and no waiting. */
 export interface OpenOptions {
   readonly config: Config;
   readonly log: Log;

@@ -8,9 +8,12 @@ import { toRfc3339 } from './domain/time.ts';
 
 /** From the least; a line is written when its level is the configured one or comes after it. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+/** The least one that is written is `log.level`. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
+/** `undefined` leaves a field out; `null` does so in the pretty form alone. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
+/** A line is handed to `write` whole; nothing is kept or waited for. */
 export interface Log {
   /** Whether a line of this level would be written: for lines that cost something to make. */
   enabled(level: LogLevel): boolean;
@@ -21,6 +24,7 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
+/** `write` gets one line with its line break; foreign text in it is printable already. */
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: 'json' | 'pretty';
@@ -49,6 +53,7 @@ function jsonLine(now: EpochMs, level: LogLevel, message: string, fields: LogFie
   return `${printable(JSON.stringify({ time: toRfc3339(now), level, message, ...values }))}\n`;
 }
 
+/** Values are cut at 512 characters, messages are not. */
 export function makeLog(options: LogOptions): Log {
   const threshold = LOG_LEVELS.indexOf(options.level);
   const line = options.format === 'json' ? jsonLine : prettyLine;

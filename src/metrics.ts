@@ -20,6 +20,7 @@ const LOGIN_OUTCOMES = ['issued', 'rejected', 'throttled'] as const;
 const VERIFY_OUTCOMES = ['active', 'malformed', 'expired', 'wrong_audience', 'revoked'] as const;
 const REUSE_CLASSES = ['late_retry', 'stale', 'fork'] as const satisfies readonly ReuseClass[];
 
+/** `rotated`, `replayed`, or the reason of a rejection (contract §3). */
 export type RefreshCount = (typeof REFRESH_OUTCOMES)[number];
 export type LoginCount = (typeof LOGIN_OUTCOMES)[number];
 export type VerifyCount = (typeof VERIFY_OUTCOMES)[number];
@@ -30,6 +31,7 @@ export interface GaugeValue {
   readonly value: number;
 }
 
+/** A figure that is looked up when somebody asks, not counted as it happens. */
 export interface GaugeOptions {
   /** Without the prefix that all names share. */
   readonly name: string;
@@ -39,6 +41,7 @@ export interface GaugeOptions {
   read(): Promise<readonly GaugeValue[]>;
 }
 
+/** Counts are of this process, since its start. */
 export interface Metrics {
   refreshed(outcome: RefreshCount): void;
   reused(reuse: ReuseClass): void;

@@ -37,8 +37,10 @@ export const REFUSALS = {
   interrupted: { http: 503, exit: 130 },
 } as const satisfies Record<string, { readonly http: number; readonly exit: ExitCode }>;
 
+/** The `error` of an HTTP answer and of `--json`; a released one keeps its meaning. */
 export type RefusalCode = keyof typeof REFUSALS;
 
+/** What a refusal says beside its sentence. */
 export interface RefusalDetails {
   /** For people at a terminal: one line of what to do next. */
   readonly remedy?: string;

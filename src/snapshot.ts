@@ -3,6 +3,7 @@
  * it promises, how old the value can be, is a promise of the product: a change is seen by every server within two seconds.
  */
 
+/** Never caches a failure: whoever asks next loads again. */
 export interface Snapshot<T> {
   /**
    * The value, at most `maxAge` milliseconds old (by default the age given when it was made). Those who wait for it share

@@ -3,6 +3,7 @@ import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { sizeText, withTransfer } from '../transfer.ts';
 import { withApp } from '../with-app.ts';
 
+/** Takes any schema: a backup comes before a migration. */
 export const defineBackup: DefineCommand = (command) => {
   command
     .description(

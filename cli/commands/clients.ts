@@ -21,6 +21,7 @@ import { withApp } from '../with-app.ts';
 
 const CURRENT = { schema: 'current' } as const;
 
+/** Only `remove` asks. What `add` and `rotate-secret` print nobody can print again. */
 export const defineClients: DefineCommand = (command) => {
   command.description('Registered callers: apps, resource servers, administrators.');
   helpNotes(command, {

@@ -5,6 +5,7 @@ import { type DefineCommand, helpNotes } from '../command.ts';
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
+/** Loads every command, and no configuration. */
 export const defineCompletion: DefineCommand = (command) => {
   command
     .description('Prints a script that completes commands, flags and their values in a shell.')

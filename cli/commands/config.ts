@@ -6,6 +6,7 @@ import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { type Out, outFor } from '../output.ts';
 import { configSources, logOf, readConfig, warn } from '../with-app.ts';
 
+/** Makes nothing. Of a database that is there, `check` reads the issuer, to warn of a change. */
 export const defineConfig: DefineCommand = (command) => {
   command.description('The configuration: checks it, shows what is in force, prints its JSON Schema.');
   helpNotes(command, {

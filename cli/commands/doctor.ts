@@ -2,16 +2,16 @@
  * `doctor`: looks at everything that the product stands on, and says what to do about each finding. What is broken becomes a
  * finding, and the next check goes on.
  */
-
 import { ConfigurationRefusal } from '../../src/config/fault.ts';
 import type { LoadedConfig } from '../../src/config/load.ts';
 import type { Finding } from '../../src/domain/finding.ts';
 import { durationMs } from '../../src/domain/time.ts';
 import { type DefineCommand, endWith, type GlobalFlags, helpNotes } from '../command.ts';
+import { findingLines } from '../finding-text.ts';
 import { outFor } from '../output.ts';
-import { type Line, type Piece, paint, type Tone } from '../paint.ts';
 import { logOf, readConfig } from '../with-app.ts';
 
+/** Opens a database of any schema or none. Whatever it finds is on stdout, and the exit code is 0 or 1. */
 export const defineDoctor: DefineCommand = (command) => {
   command
     .description('Checks configuration, files, database, keys, clock and all it calls, and says what to do.')
@@ -19,7 +19,7 @@ export const defineDoctor: DefineCommand = (command) => {
       const out = outFor(flags);
       const checks = await examineAll(flags);
       const isFit = checks.every(({ status }) => status !== 'fail');
-      out.result({ ok: isFit, checks }, report(checks));
+      out.result({ ok: isFit, checks }, findingLines(checks, out.width));
       if (!isFit) endWith(1);
     });
   helpNotes(command, {
@@ -65,22 +65,4 @@ async function examineDatabase(loaded: LoadedConfig): Promise<readonly Finding[]
   } catch (error) {
     return [failure('database', error)];
   }
-}
-
-const TONES: Readonly<Record<Finding['status'], Tone>> = { ok: 'good', warn: 'warn', fail: 'alarm' };
-
-function report(checks: readonly Finding[]): readonly Line[] {
-  const width = Math.max(...checks.map(({ name }) => name.length));
-  const lines = checks.map(({ name, status, message, remedy }): readonly Piece[] => {
-    const word = status === 'fail' ? 'FAIL' : status;
-    const next = remedy === null ? '' : ` -> ${remedy}`;
-    return [paint(TONES[status], word), `${' '.repeat(6 - word.length)}${name.padEnd(width)}  ${message}${next}`];
-  });
-  return [...lines, summary(checks)];
-}
-
-function summary(checks: readonly Finding[]): string {
-  const count = (status: Finding['status']): number => checks.filter((check) => check.status === status).length;
-  const several = (number: number, word: string): string => `${number} ${word}${number === 1 ? '' : 's'}`;
-  return `${count('ok')} ok, ${several(count('warn'), 'warning')}, ${several(count('fail'), 'failure')}`;
 }

@@ -21,6 +21,7 @@ const PAGE = { default: 50, max: 500 } as const;
 /** Events that `tail` begins with, and how often it looks for more, ms. */
 const TAIL = { first: 10, every: 1_000 } as const;
 
+/** `tail` ends only when it is interrupted, with 130. */
 export const defineEvents: DefineCommand = (command) => {
   command.description('The event log: what happened, for those who must know.');
   helpNotes(command, {

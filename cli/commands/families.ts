@@ -15,6 +15,7 @@ const CURRENT = { schema: 'current' } as const;
 const PAGE = { default: 50, max: 500 } as const;
 const STATES = ['live', 'revoked', 'expired'] as const;
 
+/** Only reads: sessions end with `revoke`. */
 export const defineFamilies: DefineCommand = (command) => {
   command.description('Sessions: each is a family of refresh tokens, from one login on.');
   helpNotes(command, {

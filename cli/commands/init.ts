@@ -8,7 +8,7 @@ import type { App } from '../../src/app.ts';
 import type { LoadedConfig } from '../../src/config/load.ts';
 import type { Client } from '../../src/domain/client.ts';
 import type { Secret } from '../../src/domain/secret.ts';
-import { type DurationMs, durationMs, formatDuration, SECOND } from '../../src/domain/time.ts';
+import { durationMs, formatDuration, SECOND } from '../../src/domain/time.ts';
 import { Refusal } from '../../src/refusal.ts';
 import { readPolicyDuration } from '../arguments.ts';
 import { type DefineCommand, helpNotes } from '../command.ts';
@@ -24,6 +24,7 @@ const DEFAULT_FILE = 'auth.config.json';
 /** Of a browser client: what a page needs that is reloaded while its refresh is under way. */
 const DEFAULT_LEEWAY = durationMs(10 * SECOND);
 
+/** Run again it keeps each file that it finds, and adds what was asked for. */
 export const defineInit: DefineCommand = (command) => {
   command
     .description(
@@ -83,7 +84,7 @@ async function init(flags: InitFlags): Promise<void> {
   out.note(
     'A refresh token works once. A client that may lose an answer sends an Idempotency-Key, or gets a --leeway.',
   );
-  out.note(`next: ${startedAs()} serve${flags.config === undefined ? '' : ` --config ${flags.config}`}`);
+  out.note(`next: ${startedAs(flags.config)} serve`);
 }
 
 /** What the file says is not asked again, and not changed by a flag that comes too late. */
@@ -125,7 +126,7 @@ interface Added {
   readonly clients: readonly { readonly client: Client; readonly secret: Secret | null }[];
 }
 
-type Wanted = FirstRecords & { readonly leeway: DurationMs | null | undefined };
+type Wanted = FirstRecords & { readonly leeway: InitFlags['leeway'] };
 
 async function addRecords(loaded: LoadedConfig, out: Out, wanted: Wanted): Promise<Added> {
   const { user, resourceServer, browserClient } = wanted;
@@ -147,6 +148,11 @@ async function addTo(app: App, { user, resourceServer, browserClient, leeway }: 
   const { addClient } = await import('../../src/operations/clients.ts');
   const added = user === null ? null : await addUser(app, user);
   const clients = [];
+  if (browserClient !== null) {
+    const policy = { leeway: leeway === 'default' ? null : (leeway ?? DEFAULT_LEEWAY) };
+    clients.push(await addClient(app, { id: browserClient, type: 'app', isPublic: true, audiences: [], policy }));
+  }
+  // Last, and shown first: a secret that is made must be shown, so nothing may fail after it.
   if (resourceServer !== null) {
     const request = {
       id: resourceServer,
@@ -155,11 +161,7 @@ async function addTo(app: App, { user, resourceServer, browserClient, leeway }: 
       audiences: [],
       policy: {},
     } as const;
-    clients.push(await addClient(app, request));
-  }
-  if (browserClient !== null) {
-    const policy = { leeway: leeway === undefined ? DEFAULT_LEEWAY : leeway };
-    clients.push(await addClient(app, { id: browserClient, type: 'app', isPublic: true, audiences: [], policy }));
+    clients.unshift(await addClient(app, request));
   }
   return { user: added === null ? null : { username: added.name, subject: added.subject }, clients };
 }

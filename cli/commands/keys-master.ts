@@ -18,6 +18,7 @@ interface RewrapFlags extends GlobalFlags {
   readonly dryRun?: boolean;
 }
 
+/** `keys rewrap`. It asks nothing: no session ends, and the old master key is not thrown away. */
 export function defineRewrap(command: Command): void {
   command
     .description('seals all keys under a new master key, in one step; no session ends and servers run on')
@@ -28,9 +29,8 @@ export function defineRewrap(command: Command): void {
       const to = sourceOf(flags);
       return withApp(flags, CURRENT, async (app, out) => {
         const { previewRewrap, rewrapKeys } = await import('../../src/operations/rewrap.ts');
-        const { nameOf } = await import('../../src/operations/master-key.ts');
         const rewrap = flags.dryRun === true ? await previewRewrap(app, to) : await rewrapKeys(app, to);
-        tellRewrap(out, rewrap, { to, from: nameOf(app.config.masterKey), isDry: flags.dryRun === true });
+        tellRewrap(out, rewrap, { to, from: app.config.masterKey, isDry: flags.dryRun === true });
       });
     });
   helpNotes(command, {
@@ -50,7 +50,7 @@ function sourceOf({ newKey, newKeyEnv }: RewrapFlags): SecretSource {
 
 interface Told {
   readonly to: SecretSource;
-  readonly from: string;
+  readonly from: SecretSource;
   readonly isDry: boolean;
 }
 
@@ -68,14 +68,22 @@ function tellRewrap(out: Out, { keys, masterKeyId, isMade }: Rewrap, { to, from,
       ? `All keys are sealed under ${name} already.`
       : `Sealed ${keys} keys under ${name} (${masterKeyId})${made}`;
   out.result(document, [done, 'No session ends. Servers run on; before the next start, put it in place:']);
-  const place = to.kind === 'file' ? `mv ${name} ${from}` : `give every server the value of ${name}`;
-  out.note(`next: ${place}; keep the old one for backups that were made before`);
+  out.note(`next: ${placeOf(to, from)}; keep the old one for backups that were made before`);
+}
+
+/** What is to be done before the next start. Only a file can take the name of another. */
+function placeOf(to: SecretSource, from: SecretSource): string {
+  if (to.kind !== 'file') return `give every server the value of ${to.kind === 'env' ? to.name : 'it'}`;
+  return from.kind === 'file'
+    ? `mv ${to.path} ${from.path}`
+    : `set masterKey of every server to {"file": "${to.path}"}`;
 }
 
 interface ResetFlags extends GlobalFlags, DestructiveFlags {
   readonly lostMasterKey?: boolean;
 }
 
+/** `keys reset`. Refused while the configured master key opens the database: then nothing is lost. */
 export function defineReset(command: Command): void {
   command
     .description('makes new keys when the master key is lost for good: every session ends')

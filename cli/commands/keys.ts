@@ -19,6 +19,7 @@ import { defineReset, defineRewrap } from './keys-master.ts';
 const CURRENT = { schema: 'current' } as const;
 const RINGS = ['access', 'refresh'] as const;
 
+/** `rotate` asks where it costs something: sessions, or verifiers that do not know the next key yet. */
 export const defineKeys: DefineCommand = (command) => {
   command.description('The signing keys: one ring for access tokens, one for refresh tokens.');
   helpNotes(command, {

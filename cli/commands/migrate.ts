@@ -12,6 +12,7 @@ import { DATABASE_WAIT, withApp } from '../with-app.ts';
 
 const EXIT = '0 done, 5 the database is not usable, or newer than this program';
 
+/** `up` makes a SQLite file that is not there, and no master key. */
 export const defineMigrate: DefineCommand = (command) => {
   command.description('Brings the schema of the database up to date. Safe to run from many processes at once.');
   helpNotes(command, { examples: ['auth-server migrate up', 'auth-server migrate status --json'], exit: EXIT });

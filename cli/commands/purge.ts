@@ -2,6 +2,7 @@
 import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { withApp } from '../with-app.ts';
 
+/** At any time, whenever a worker did it last. Needs no master key. */
 export const definePurge: DefineCommand = (command) => {
   command
     .description('Removes what has had its time (retention), in small steps; the worker does it every hour.')

@@ -25,6 +25,7 @@ interface RestoreFlags extends GlobalFlags, DestructiveFlags {
 const OLDER =
   'Users, passwords, clients and keys are as they were at the copy: disable and remove again what you did since.';
 
+/** Asks. The file that it replaces is kept under another name beside it. */
 export const defineRestore: DefineCommand = (command) => {
   command
     .description(

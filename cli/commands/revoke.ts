@@ -26,6 +26,7 @@ interface RevokeFlags extends GlobalFlags, DestructiveFlags {
 /** Sessions that a question or a dry run names. */
 const NAMED = 3;
 
+/** Ends with 3 only for a FAMILY that is not there: a selector that fits nothing has done its work. */
 export const defineRevoke: DefineCommand = (command) => {
   command
     .description('Ends sessions; their tokens are refused from then on.')
@@ -67,7 +68,8 @@ async function run(app: App, out: Out, family: string | undefined, flags: Revoke
   if (count === 0) return out.result({ revoked: 0 }, 'Nothing to end: no live session fits.');
 
   const question = count === 1 ? `End session ${named[0]}?` : `End ${count} sessions?`;
-  if (count > 1 && flags.yes !== true && canAsk()) out.note(`among them ${named.join('; ')}`);
+  if (count > 1 && flags.yes !== true && canAsk())
+    for (const line of ['among them', ...indented(named)]) out.note(line);
   await confirm({ question, count, yes: flags.yes });
   const progress = startProgress();
   const onProgress = (ended: number): void => {
@@ -104,12 +106,14 @@ async function resolve(app: App, out: Out, text: string): Promise<FamilyView['si
   return family.sid;
 }
 
-function forecast(count: number, named: readonly string[]): string {
+function forecast(count: number, named: readonly string[]): string | string[] {
   if (count === 0) return 'Would end nothing: no live session fits.';
   if (count === 1) return `Would end session ${named[0]}.`;
-  const rest = count > named.length ? '; ...' : '.';
-  return `Would end ${count} sessions, among them ${named.join('; ')}${rest}`;
+  return [`Would end ${count} sessions, among them`, ...indented(named)];
 }
+
+/** A line for each, which a narrow terminal does not break. */
+const indented = (named: readonly string[]): string[] => named.map((name) => `  ${name}`);
 
 function report(revoked: number, expected: number): string {
   const difference = revoked - expected;

@@ -22,6 +22,7 @@ interface ServeFlags extends GlobalFlags {
   readonly port?: number;
 }
 
+/** The first SIGINT or SIGTERM drains and ends with 0, the second ends at once with 130. */
 export const defineServe: DefineCommand = (command) => {
   command
     .description(
@@ -110,7 +111,7 @@ function voiceForPeople(out: Out, config: Config, flags: GlobalFlags): Voice {
         isDatabaseNew,
         isMasterKeyNew,
         look: await firstLook(app),
-        program: flags.config === undefined ? startedAs() : `${startedAs()} --config ${flags.config}`,
+        program: startedAs(flags.config),
       });
       for (const line of lines) out.note(line);
     },

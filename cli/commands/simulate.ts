@@ -10,6 +10,7 @@ import type { Scenario } from '../simulate/scenarios.ts';
 import type { Step } from '../simulate/story.ts';
 import type { Column } from '../table.ts';
 
+/** Apart from the stories, so that the help need not load a server; a test holds them together. */
 export const SCENARIO_NAMES = [
   'two-tabs',
   'lost-answer',
@@ -20,6 +21,7 @@ export const SCENARIO_NAMES = [
   'restored-backup',
 ] as const;
 
+/** Reads no configuration and touches no database but its own. */
 export const defineSimulate: DefineCommand = (command) => {
   command
     .description(

@@ -17,6 +17,7 @@ const READ_LIMIT = 64 * 1024;
 
 const EXIT = '0 accepted, 1 not accepted, 2 wrong usage, 5 database not usable';
 
+/** `inspect` changes nothing: a spent token that is looked at ends no session. */
 export const defineToken: DefineCommand = (command) => {
   command.description('Looks at tokens.');
   helpNotes(command, { examples: ['auth-server token inspect < token.jwt'], exit: EXIT });

@@ -1,15 +1,18 @@
 /** `tui`: the operator's screen. What draws it is loaded when it runs, and only after the terminal has been looked at. */
 
+import type { LoadedConfig } from '../../src/config/load.ts';
 import { epochMs } from '../../src/domain/time.ts';
 import type { LogLevel } from '../../src/log.ts';
 import { Refusal } from '../../src/refusal.ts';
 import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
-import { withApp } from '../with-app.ts';
+import { type Out, outFor } from '../output.ts';
+import { readConfig, warn, withLoaded } from '../with-app.ts';
 
 interface TuiFlags extends GlobalFlags {
   readonly screenReader?: boolean;
 }
 
+/** Takes any schema, to migrate it from the screen. Works beside servers or without. */
 export const defineTui: DefineCommand = (command) => {
   command
     .description('Shows sessions, keys, events, clients, users and health live, and acts on them.')
@@ -21,7 +24,10 @@ export const defineTui: DefineCommand = (command) => {
           remedy: 'auth-server families list',
         });
       }
-      while (await openAndRun(flags));
+      const out = outFor(flags);
+      // Once, also for a database that is opened again: variables that bring secrets, its URL too, are read only once.
+      const loaded = await readConfig(flags, { warn: (text) => warn(out, text) });
+      while (await openAndRun(flags, loaded, out));
     });
   helpNotes(command, {
     examples: ['auth-server tui', 'auth-server tui --screen-reader'],
@@ -30,11 +36,11 @@ export const defineTui: DefineCommand = (command) => {
 };
 
 /** @returns whether the database has to be opened again */
-async function openAndRun(flags: TuiFlags): Promise<boolean> {
+async function openAndRun(flags: TuiFlags, loaded: LoadedConfig, out: Out): Promise<boolean> {
   const { NO_COLOR = '', INK_SCREEN_READER = '', LC_ALL, LC_CTYPE, LANG } = process.env;
   const { makeLogLines } = await import('../tui/log-lines.ts');
   const kept = makeLogLines(() => epochMs(Date.now()));
-  return withApp(flags, { schema: 'any', log: (level: LogLevel) => kept.log(level) }, async (app) => {
+  return withLoaded(loaded, { schema: 'any', out, log: (level: LogLevel) => kept.log(level) }, async (app) => {
     const { runTui } = await import('../tui/run.tsx');
     const { exit, isToReopen } = await runTui(app, {
       log: kept.lines,

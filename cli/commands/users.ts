@@ -13,7 +13,7 @@ import { type DefineCommand, type GlobalFlags, helpNotes } from '../command.ts';
 import { type Out, timeColumn } from '../output.ts';
 import { listPages } from '../pages.ts';
 import { paint } from '../paint.ts';
-import { confirm, readSecret } from '../prompt.ts';
+import { canAsk, confirm, readSecret } from '../prompt.ts';
 import type { Column } from '../table.ts';
 import { relativeAndExact } from '../when.ts';
 import { withApp } from '../with-app.ts';
@@ -23,6 +23,7 @@ const PAGE = { default: 50, max: 500 } as const;
 const NO_USERS = 'no users yet: auth-server users add NAME';
 const USER = 'name, or subject, also in its short form';
 
+/** Refused where a user service knows the users. `disable`, `remove` and `passwd` end sessions, and ask. */
 export const defineUsers: DefineCommand = (command) => {
   command.description('The local user directory: who can log in.');
   helpNotes(command, {
@@ -155,31 +156,48 @@ function defineShow(command: Command): void {
   helpNotes(command, { examples: ['auth-server users show alice'], exit: '0 done, 3 no such user' });
 }
 
-/** What ended with a change, in words. */
-const ended = (revoked: number): string =>
-  revoked === 0 ? 'No session was live.' : `${revoked} ${revoked === 1 ? 'session' : 'sessions'} ended.`;
+const countOf = (sessions: number): string => `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
 
-interface PasswdFlags extends PasswordFlags {
+/** What ended with a change, in words. */
+const ended = (revoked: number): string => (revoked === 0 ? 'No session was live.' : `${countOf(revoked)} ended.`);
+
+interface PasswdFlags extends PasswordFlags, DestructiveFlags {
   readonly keepSessions?: boolean;
 }
 
 function definePasswd(command: Command): void {
   passwordOptions(command.description('sets a new password').argument('<user>', USER))
     .option('--keep-sessions', 'ends no session; otherwise who knew the old password is logged out')
-    .action((text: string, { keepSessions = false, ...flags }: PasswdFlags) =>
+    .addOption(dryRunOption())
+    .addOption(yesOption())
+    .action((text: string, { keepSessions = false, dryRun, yes, ...flags }: PasswdFlags) =>
       withApp(flags, CURRENT, async (app, out) => {
         const { changePassword, showUser } = await import('../../src/operations/users.ts');
         const { userView } = await import('../../src/operations/views.ts');
-        await showUser(app, text);
+        const before = await showUser(app, text);
+        const { name, subject } = before.user;
+        const sessions = keepSessions ? 0 : before.sessions;
+        const cost = countOf(sessions);
+        if (dryRun === true) {
+          return out.result({ would_revoke: sessions }, `Would set a new password for ${name} and end ${cost}.`);
+        }
+        // Whoever hands over a password without a terminal has said what they want.
+        if (sessions > 0 && canAsk()) {
+          await confirm({ question: `Set a new password for ${name} (${subject}) and end ${cost}?`, count: 1, yes });
+        }
         const password = await askPassword(flags);
-        const { user, revoked } = await changePassword(app, { user: text, password, keepSessions });
+        const { user, revoked } = await changePassword(app, { user: subject, password, keepSessions });
         const told = keepSessions ? 'Its sessions go on.' : ended(revoked);
         out.result({ ...userView(user), revoked }, `${user.name} has a new password. ${told}`);
       }),
     );
   helpNotes(command, {
-    examples: ['auth-server users passwd alice', 'auth-server users passwd alice --password-stdin < password.txt'],
-    exit: '0 done, 2 a password that is too short or too long, 3 no such user',
+    examples: [
+      'auth-server users passwd alice',
+      'auth-server users passwd alice --password-stdin < password.txt',
+      'auth-server users passwd alice --dry-run',
+    ],
+    exit: '0 done, 2 a password that is too short or too long, 3 no such user, 4 not confirmed',
   });
 }
 
@@ -195,7 +213,7 @@ async function endAccess(app: App, out: Out, text: string, flags: DestructiveFla
   const { showUser } = await import('../../src/operations/users.ts');
   const { userView } = await import('../../src/operations/views.ts');
   const { user, sessions } = await showUser(app, text);
-  const cost = `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`;
+  const cost = countOf(sessions);
   if (flags.dryRun === true) {
     return out.result({ would_revoke: sessions }, `Would ${flags.verb.toLowerCase()} ${user.name} and end ${cost}.`);
   }

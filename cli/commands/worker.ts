@@ -10,6 +10,7 @@ import { onInterrupt } from '../interrupt.ts';
 import type { Out } from '../output.ts';
 import { DATABASE_WAIT, logOf, withApp } from '../with-app.ts';
 
+/** The first SIGINT or SIGTERM lets attempts finish and ends with 0, the second ends at once with 130. */
 export const defineWorker: DefineCommand = (command) => {
   command
     .description('Delivers events to webhooks and brokers, and purges what has expired. Any number of them may run.')

@@ -5,6 +5,7 @@ import { nodeName, stepsOf, valueNames } from './shell.ts';
 /** In single quotes, where fish knows two escapes. */
 const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
+/** @param tree of `commandTree`. @returns a script to be sourced */
 export function fishScript(tree: TreeNode): string {
   const nodes = allNodes(tree);
   const steps = stepsOf(nodes).map(

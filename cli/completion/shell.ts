@@ -14,6 +14,7 @@ export interface Step {
   readonly to: string;
 }
 
+/** @param nodes of the whole tree */
 export const stepsOf = (nodes: readonly TreeNode[]): readonly Step[] =>
   nodes.flatMap((node) =>
     node.children.flatMap((child) =>
@@ -28,6 +29,7 @@ export const stepsOf = (nodes: readonly TreeNode[]): readonly Step[] =>
 /** Flags that take what follows them: it is no command. */
 export const valueFlags = (node: TreeNode): readonly Flag[] => node.flags.filter(({ value }) => value !== null);
 
+/** Each name once. What follows one of these is skipped when a script looks for the command. */
 export const valueNames = (nodes: readonly TreeNode[]): readonly string[] => [
   ...new Set(nodes.flatMap((node) => valueFlags(node).flatMap(({ names }) => names))),
 ];

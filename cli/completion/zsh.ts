@@ -5,6 +5,7 @@ import { nodeName, quoted, stepsOf, valueFlags, valueNames } from './shell.ts';
 const described = (word: string, description: string): string =>
   quoted(`${word.replaceAll(':', '\\:')}:${description}`);
 
+/** @param tree of `commandTree`. @returns a script to be sourced after `compinit` */
 export function zshScript(tree: TreeNode): string {
   const nodes = allNodes(tree);
   const steps = stepsOf(nodes).map(({ from, word, to }) => `      ${quoted(`${from} ${word}`)}) node=${quoted(to)} ;;`);

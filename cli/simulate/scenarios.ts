@@ -1,6 +1,7 @@
 /** The stories of contract §7, each with the verdict that is promised at every step, and what is to be learned from it. */
 import { ALICE, type Story, THIEF } from './story.ts';
 
+/** `lesson` is said when every verdict was as promised. */
 export interface Scenario {
   readonly name: string;
   readonly about: string;
@@ -11,6 +12,7 @@ export interface Scenario {
 /** What our client library sends: the same for the same refresh token. */
 const KEY = 'derived-from-the-token';
 
+/** In the order in which `simulate` plays them, each in a world of its own. */
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'two-tabs',

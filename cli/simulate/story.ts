@@ -26,9 +26,12 @@ export interface Person {
   readonly ip: string;
 }
 
+/** Owner of the session. Addresses of both are from blocks for documentation (RFC 5737). */
 export const ALICE: Person = { name: 'alice', ip: '203.0.113.9' };
+/** Comes from another address; whether that is seen is part of some verdicts. */
 export const THIEF: Person = { name: 'thief', ip: '198.51.100.66' };
 
+/** Every method but `at` tells a step. */
 export interface Story {
   readonly world: World;
   readonly steps: readonly Step[];
@@ -45,6 +48,7 @@ export interface Story {
   expect(isSo: boolean, who: string, does: string, promised: string): void;
 }
 
+/** What a refresh is to bring, and under which `Idempotency-Key`. */
 export interface Presenting {
   readonly promised: string;
   readonly key?: string;
@@ -52,6 +56,7 @@ export interface Presenting {
   readonly does?: string;
 }
 
+/** @param onStep is told of each step at once, kept promises and broken ones alike */
 export function tellStory(world: World, onStep: (step: Step) => void): Story {
   const steps: Step[] = [];
   const tell = (who: string, does: string, verdict: string, promised: string): void => {

@@ -23,6 +23,7 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** The clock stands still but for `advance`. `close` leaves no file behind. */
 export interface World {
   /** Since the story began, ms. */
   elapsed(): number;
@@ -62,6 +63,7 @@ function movableClock(): Clock & { advance(ms: number): void; elapsed(): number 
   };
 }
 
+/** Starts a real server on a free port of 127.0.0.1, with its database in a folder of its own. */
 export async function openWorld(): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'auth-server-simulate-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });

@@ -6,9 +6,11 @@ import { Frame } from './frame.tsx';
 import { CTRL_C, DOWN, ENTER, ESC, isNamed, PAGE_DOWN, PAGE_UP, PREVIOUS, UP } from './key-names.ts';
 import type { Model } from './model.ts';
 import { sentencesOf } from './spoken.ts';
+import { isTooSmall } from './state.ts';
 import { useRepeated } from './use-repeated.ts';
 import { pictureOf } from './view.ts';
 
+/** What is drawn comes from the model alone; `app` is asked for the time and the name of its database. */
 export interface TuiProps {
   readonly app: App;
   readonly model: Model;
@@ -19,6 +21,7 @@ export interface TuiProps {
   readonly onStop: (listener: () => void) => () => void;
 }
 
+/** What the terminal and its user can see. */
 export interface Look {
   readonly isColoured: boolean;
   /** For a screen reader. */
@@ -72,6 +75,7 @@ function useRedraw(): () => void {
   };
 }
 
+/** Draws again when the model has changed, and lets it read when its turn has come. */
 export function Tui({ app, model, look, stop, onStop }: TuiProps): ReactNode {
   const size = useWindowSize();
   const { suspendTerminal } = useApp();
@@ -85,6 +89,11 @@ export function Tui({ app, model, look, stop, onStop }: TuiProps): ReactNode {
   useInput((input, key) => {
     if (key.ctrl && input === 'z') return suspend.current();
     const pressed = keyOf(input, key);
+    // Nobody sees a question, or what a key would be about.
+    if (isTooSmall(size) && !look.isSpoken && pressed !== CTRL_C) {
+      if (pressed === 'q') model.leave();
+      return;
+    }
     if (pressed !== undefined) give(model, pressed);
     // Nothing reads by itself while somebody listens: the keys that ask for something new do.
     if (look.isSpoken && pressed === 'u') void model.turn();

@@ -95,6 +95,7 @@ export async function askCompromise(app: App, kid: string): Promise<Asked | unde
   });
 }
 
+/** All of them, of every receiver. It asks the database nothing before. */
 export const askRetry = (app: App): Asked =>
   asked(app, {
     text: 'Try all dead letters again? Receivers that were disabled are enabled.',
@@ -102,6 +103,7 @@ export const askRetry = (app: App): Asked =>
     run: async () => `${await retryDead(app)} are due again.`,
   });
 
+/** @param onMigrated is called before the message is shown */
 export const askMigration = (app: App, onMigrated: () => void): Asked =>
   asked(app, {
     text: 'Run the pending migrations? Make a backup first: auth-server backup FILE',

@@ -4,7 +4,7 @@ import { askCompromise, askMigration, askOwner, askRetry, askRotation, askSessio
 import { EVENT_VIEWS } from './events.ts';
 import type { CommandId } from './keys.ts';
 import type { Reading } from './reading.ts';
-import { type Asked, type Cell, FRESH, SCREENS, SESSIONS } from './state.ts';
+import { type Asked, type Cell, FRESH, openStory, SCREENS, SESSIONS } from './state.ts';
 
 export interface CommandsOptions {
   readonly app: App;
@@ -16,6 +16,7 @@ export interface CommandsOptions {
   readonly onMigrated: () => void;
 }
 
+/** `run` does it, or asks first; whether it can be done now is `whyNot`'s question. */
 export interface Commands {
   readonly run: (id: CommandId) => void;
   /** @param screen any whole number */
@@ -43,8 +44,10 @@ function open({ cell, reading }: CommandsOptions, go: Commands['go']): void {
 }
 
 function revoke(options: CommandsOptions): void {
-  const { listing, opened, marked, cursorId = '', story } = options.cell.get();
-  if (opened !== undefined && story !== undefined) {
+  const state = options.cell.get();
+  const { listing, marked, cursorId = '' } = state;
+  const story = openStory(state);
+  if (story !== undefined) {
     const { row } = story;
     const words = `${row.name ?? row.subject}? session ${row.sid}`;
     ask(options, askSessions(options.app, [{ sid: row.sid, words, isLive: true, version: '' }]));
@@ -77,12 +80,24 @@ function back({ cell, reading }: CommandsOptions): void {
   }
 }
 
+/** Of a session that is open, the session: the list behind it stays where it is. */
+function again({ cell, reading }: CommandsOptions): void {
+  if (cell.get().opened === undefined) {
+    cell.set({ message: '', start: 0, cursorId: undefined });
+    void reading.again();
+  } else {
+    cell.set({ message: '', story: undefined });
+    void reading.story();
+  }
+}
+
 function revokeAll(options: CommandsOptions): void {
   const { listing, cursorId = '' } = options.cell.get();
   const owner = listing?.owner(cursorId);
   if (owner !== undefined) askLater(options, () => askOwner(options.app, owner));
 }
 
+/** Nothing here waits: what has to ask the database goes through `work`. */
 export function makeCommands(options: CommandsOptions): Commands {
   const { app, cell, reading, work, quit, onMigrated } = options;
   const { get, set } = cell;
@@ -113,10 +128,7 @@ export function makeCommands(options: CommandsOptions): Commands {
     },
     retry: () => ask(options, askRetry(app)),
     migrate: () => ask(options, askMigration(app, onMigrated)),
-    again: () => {
-      set({ message: '', start: 0, cursorId: undefined });
-      void reading.again();
-    },
+    again: () => again(options),
     help: () => set({ over: { kind: 'help', top: 0 } }),
     palette: () => set({ over: { kind: 'palette', text: '', at: 0 } }),
     nextScreen: () => go(get().screen + 1),

@@ -3,6 +3,7 @@
  * key that asked: held keys must end nothing. It stands alone because it only decides.
  */
 
+/** A question as it stands, with what has been typed so far. */
 export interface Question {
   readonly text: string;
   /** What must be typed, and nothing else: `y`, `214`, a kid. */
@@ -14,6 +15,7 @@ export interface Question {
   readonly reason: string | undefined;
 }
 
+/** `keep`: nothing is to be done. `edit`: the reason is to be typed first. */
 export type Verdict =
   | { readonly kind: 'waiting'; readonly question: Question }
   | { readonly kind: 'yes' | 'keep' | 'edit' };
@@ -23,6 +25,7 @@ const UNREAD = 300;
 
 const isOneKey = ({ answer }: Question): boolean => answer.length === 1 && !/[0-9]/.test(answer);
 
+/** @param input what the terminal sent, @param now of the clock of `askedAt`, ms */
 export function answerQuestion(question: Question, input: string, now: number): Verdict {
   const waiting = (typed: string): Verdict => ({ kind: 'waiting', question: { ...question, typed } });
   // Ink hands over quick keys as one string: nobody has read a question between them.

@@ -19,6 +19,7 @@ export type EventView = (typeof EVENT_VIEWS)[number];
 /** Events of one reading. */
 const PAGE = 100;
 
+/** 100 at most: events the newest first, dead letters the oldest first. @throws Refusal temporarily_unavailable */
 export async function loadEvents(app: App, view: EventView): Promise<Listing> {
   const listing = view === 'dead letters' ? await deadLetters(app) : await newest(app, view);
   return listing;

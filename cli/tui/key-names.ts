@@ -1,5 +1,6 @@
 /** Keys that are no visible characters, by what the model knows them as. */
 
+/** Control characters, as a terminal sends them: for Enter, Esc, Ctrl-C, Ctrl-D and Ctrl-U. */
 export const ENTER = '\r';
 export const ESC = '\u001b';
 export const CTRL_C = '\u0003';

@@ -2,7 +2,7 @@
  * The one table of keys: the footer, the help and the palette are read from it, so that they agree with each other and with
  * what a key does. What cannot be done now is dim everywhere, and says why.
  */
-import { CLIENTS, EVENTS, HEALTH, KEYS, SESSIONS, STORY, type State, USERS } from './state.ts';
+import { CLIENTS, EVENTS, HEALTH, KEYS, openStory, SESSIONS, STORY, type State, USERS } from './state.ts';
 
 export type CommandId =
   | 'open'
@@ -25,6 +25,7 @@ export type CommandId =
   | 'back'
   | 'quit';
 
+/** One thing to do: its keys, and the words for it in the footer, the help and the palette. */
 export interface KeyEntry {
   readonly id: CommandId;
   /** The characters that the terminal sends. */
@@ -115,6 +116,7 @@ export const contextOf = ({ screen, opened }: State): number => (opened === unde
 export const entriesOn = (context: number): readonly KeyEntry[] =>
   ENTRIES.filter(({ on }) => on === undefined || on.includes(context));
 
+/** @param context of `contextOf`. @returns undefined where the key does nothing */
 export const entryOf = (context: number, key: string): KeyEntry | undefined =>
   entriesOn(context).find(({ keys }) => keys.includes(key));
 
@@ -137,7 +139,11 @@ const REASONS: Partial<Record<CommandId, (state: State) => string | undefined>> 
   open: (state) =>
     session(state) === undefined && state.listing?.owner(state.cursorId ?? '') === undefined ? NO_SESSION : undefined,
   revoke: (state) => {
-    if (state.opened !== undefined) return state.story?.row.state === 'live' ? undefined : 'it has ended';
+    if (state.opened !== undefined) {
+      const story = openStory(state);
+      if (story === undefined) return 'it is being read';
+      return story.row.state === 'live' ? undefined : 'it has ended';
+    }
     const ids = state.marked.size > 0 ? [...state.marked] : [state.cursorId ?? ''];
     const found = ids.map((id) => state.listing?.session(id)).filter((one) => one !== undefined);
     if (found.length === 0) return NO_SESSION;

@@ -4,6 +4,7 @@ import type { RevocationRequest } from '../../src/operations/revoke.ts';
 import type { Line } from '../paint.ts';
 import { type Column, cellText, layoutTable } from '../table.ts';
 
+/** Rows are known by their ids; what is not in the list answers undefined, false or nothing. */
 export interface Listing {
   readonly ids: readonly string[];
   readonly isAlarm: (id: string) => boolean;
@@ -46,6 +47,7 @@ export interface Owner {
   readonly filter: string;
 }
 
+/** Which rows, and how many columns there are for them. */
 export interface View {
   readonly start: number;
   readonly count: number;
@@ -53,6 +55,7 @@ export interface View {
   readonly now: EpochMs;
 }
 
+/** What a kind of list has of its own. Left out: no row is an alarm, a session or anybody's. */
 export interface ListingOf<Row> {
   readonly rows: readonly Row[];
   readonly id: (row: Row) => string;
@@ -66,6 +69,7 @@ export interface ListingOf<Row> {
   readonly more?: Listing['more'];
 }
 
+/** A value that stands still: `refresh` and `more` give another one. */
 export function makeListing<Row>(given: ListingOf<Row>): Listing {
   const { rows, id, columns, isAlarm = () => false, session, owner, note = '', reach = '', refresh, more } = given;
   const byId = new Map(rows.map((row) => [id(row), row]));

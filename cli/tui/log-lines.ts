@@ -11,6 +11,7 @@ export interface LogLines {
   readonly lines: () => readonly string[];
 }
 
+/** Keeps 100 lines, whatever their level; which are written is the level's business. */
 export function makeLogLines(now: () => EpochMs): LogLines {
   let kept: readonly string[] = [];
   const write = (line: string): void => {

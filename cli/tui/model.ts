@@ -24,12 +24,15 @@ export interface ModelOptions {
   readonly quit: (isInterrupt: boolean) => void;
 }
 
+/** `press` and `paste` never throw: what goes wrong is a message on the screen. */
 export interface Model {
   readonly state: () => State;
   /** From now on something is to be drawn whenever this is called. */
   readonly onChange: (listener: () => void) => void;
   readonly press: (key: string) => void;
   readonly paste: (text: string) => void;
+  /** Leaves, whatever lies over the list. */
+  readonly leave: () => void;
   /** What the terminal has room for now. */
   readonly fit: (size: Size) => void;
   /** Reads what is due. */
@@ -43,6 +46,16 @@ const PACE = { turn: 1_000, idleAfter: 300_000, idle: 10_000 } as const;
 /** How long a filter or a cursor stands still before anything is read for it, ms. */
 const SETTLED = 150;
 
+/** Runs the last of what comes in quick succession. Filter and cursor have one each: neither takes the other's reading away. */
+function makeSettle(): (what: () => Promise<void>) => void {
+  let settling: NodeJS.Timeout | undefined;
+  return (what) => {
+    clearTimeout(settling);
+    settling = setTimeout(() => void what(), SETTLED);
+  };
+}
+
+/** It has no beat of its own: whoever draws calls `turn`. */
 export function makeModel(options: ModelOptions): Model {
   const { app, quit } = options;
   let changed = (): void => undefined;
@@ -51,7 +64,6 @@ export function makeModel(options: ModelOptions): Model {
   let isBusy = false;
   const monotonic = (): number => app.clock.monotonic();
   let lastKey = monotonic();
-  let settling: NodeJS.Timeout | undefined;
 
   const cell: Cell = {
     get: () => state,
@@ -67,14 +79,10 @@ export function makeModel(options: ModelOptions): Model {
       isBusy = false;
     });
   };
-  const settle = (what: () => Promise<void>): void => {
-    clearTimeout(settling);
-    settling = setTimeout(() => void what(), SETTLED);
-  };
   const commands = makeCommands({ ...options, quit: () => quit(false), cell, reading, work });
-  const onList: OnList = { app, cell, reading, commands, settle, size: () => size };
+  const onList: OnList = { app, cell, reading, commands, settle: makeSettle(), size: () => size };
   const command = (entry: KeyEntry): void => run(onList, entry);
-  const over = makeOverKeys({ cell, reading, monotonic, work, settle, command });
+  const over = makeOverKeys({ cell, reading, monotonic, work, settle: makeSettle(), command });
 
   return {
     state: () => state,
@@ -90,6 +98,7 @@ export function makeModel(options: ModelOptions): Model {
       else pressOnList(onList, key);
     },
     paste: (text) => over.paste(state.over, text),
+    leave: () => quit(false),
     fit(room) {
       if (room.columns === size.columns && room.rows === size.rows) return;
       size = room;

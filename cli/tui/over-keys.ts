@@ -20,11 +20,13 @@ export interface OverKeysOptions {
 
 type Lying<Kind extends Over['kind']> = Extract<Over, { readonly kind: Kind }>;
 
+/** `press` is for when something lies over the list; `paste` says so where nothing does. */
 export interface OverKeys {
   readonly press: (over: Over, key: string) => void;
   readonly paste: (over: Over | undefined, text: string) => void;
 }
 
+/** Only an answered question changes anything beyond the screen. */
 export function makeOverKeys(options: OverKeysOptions): OverKeys {
   const { set } = options.cell;
   return {
@@ -53,8 +55,14 @@ function answer({ cell, reading, monotonic, work }: OverKeysOptions, asked: Aske
   else {
     set({ over: undefined, message: 'working' });
     work(async () => {
-      const message = await asked.run(asked.question.reason ?? '');
-      set({ message, marked: new Set() });
+      try {
+        const message = await asked.run(asked.question.reason ?? '');
+        set({ message, marked: new Set() });
+      } catch (error) {
+        // Of a database that went away in the middle nobody says more; anything else has its own words.
+        set({ message: 'whether it was done is not known: look again when the database is back' });
+        throw error;
+      }
       void reading.turn();
     });
   }

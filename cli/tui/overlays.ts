@@ -3,7 +3,7 @@ import type { EpochMs } from '../../src/domain/time.ts';
 import { storyLines } from '../family-story.ts';
 import { contextOf, entriesOn, type KeyEntry, MOVES, paletteEntries, whyNot } from './keys.ts';
 import { inverse, type Row, rowOf } from './rows.ts';
-import type { Opened, Over, State, Story } from './state.ts';
+import { type Opened, type Over, openStory, type State, type Story } from './state.ts';
 
 /** A key and what it does; dim, with the reason, when it cannot. */
 function entryRow(entry: KeyEntry, state: State): Row {
@@ -12,6 +12,7 @@ function entryRow(entry: KeyEntry, state: State): Row {
   return why === undefined ? [{ text }] : [{ text: `${text}  (${why})`, tone: 'dim' }];
 }
 
+/** Moves on a row of their own, or several where one has no room. */
 export const helpRows = (state: State, columns: number): readonly Row[] => [
   ...entriesOn(contextOf(state)).map((entry) => entryRow(entry, state)),
   ...(columns < MOVES.length + 2 ? MOVES.split('; ') : [MOVES]).map((line) => rowOf(` ${line}`)),
@@ -41,16 +42,19 @@ const linesOf = (story: Story, isWhole: boolean, now: EpochMs) =>
   storyLines(story.row, story.story, now, { isWhole, all: 'a' });
 
 /** How far an open session can be scrolled. @param rows of the body */
-export const lastTop = ({ story, opened }: State, rows: number, now: EpochMs): number =>
-  story === undefined || opened === undefined ? 0 : Math.max(0, linesOf(story, opened.isWhole, now).length - rows);
+export function lastTop(state: State, rows: number, now: EpochMs): number {
+  const story = openStory(state);
+  return story === undefined ? 0 : Math.max(0, linesOf(story, state.opened?.isWhole === true, now).length - rows);
+}
 
 /** From `top` on. */
 export function storyRows(
-  { story }: State,
-  { sid, top, isWhole }: Opened,
+  state: State,
+  { top, isWhole }: Opened,
   { now, rows }: { readonly now: EpochMs; readonly rows: number },
 ): readonly Row[] {
-  if (story === undefined || story.row.sid !== sid) return [rowOf(' reading')];
+  const story = openStory(state);
+  if (story === undefined) return [rowOf(' reading')];
   const lines = linesOf(story, isWhole, now).slice(top, top + rows);
   return lines.map((line) => [{ text: ' ' }, ...rowOf(line)]);
 }

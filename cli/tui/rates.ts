@@ -4,6 +4,7 @@ import type { EpochMs } from '../../src/domain/time.ts';
 import { HOUR, MINUTE } from '../../src/domain/time.ts';
 import type { Activity } from '../../src/operations/activity.ts';
 
+/** Of the time before now, in slices of 10 s. */
 export interface Rates {
   /** A minute. */
   readonly logins: number;
@@ -15,6 +16,7 @@ export interface Rates {
   readonly curve: readonly number[];
 }
 
+/** `add` is given what one call of `watchActivity` brought. */
 export interface RateCounter {
   add(activity: Activity, now: EpochMs): void;
   rates(now: EpochMs): Rates;
@@ -35,6 +37,7 @@ const COUNTED: Partial<Record<SecurityEventType, keyof Bucket>> = {
   'token.reuse_detected': 'reuses',
 };
 
+/** Forgets what is older than an hour. Rotations need two readings: the first only says where they stand. */
 export function makeRateCounter(): RateCounter {
   const buckets = new Map<number, Bucket>();
   let counted: number | null = null;

@@ -53,11 +53,12 @@ export interface Reading {
   readonly attempt: (work: () => Promise<void>) => Promise<void>;
 }
 
+/** Each part of it ends in the state; nothing is thrown, and a database that does not answer is asked less and less. */
 export function makeReading(options: ReadingOptions): Reading {
-  const { app, cell, size, log, isSchemaBehind } = options;
+  const { app, cell, size, log } = options;
   const { get, set } = cell;
-  const counter = makeRateCounter();
-  let watch: (() => Promise<Activity>) | undefined;
+  const rates = makeRateReading(options);
+  let asked = 0;
 
   async function attempt(work: () => Promise<void>): Promise<void> {
     try {
@@ -68,12 +69,20 @@ export function makeReading(options: ReadingOptions): Reading {
     }
   }
 
+  /** Whether a list that is being read is still wanted. Its rows may have been read again meanwhile: that changes nothing. */
+  function wanting(): () => boolean {
+    const [before, turn] = [get(), asked];
+    return () => {
+      const { screen, filter, events } = get();
+      return turn === asked && screen === before.screen && filter === before.filter && events === before.events;
+    };
+  }
+
   async function open(): Promise<void> {
-    const before = get();
-    const loaded = await load(app, before, log);
-    const { screen, filter, events, listing } = get();
-    const isStill = screen === before.screen && filter === before.filter && events === before.events;
-    if (isStill && listing === before.listing) show(options, loaded, 0);
+    asked += 1;
+    const isWanted = wanting();
+    const loaded = await load(app, get(), log);
+    if (isWanted()) show(options, loaded, 0);
   }
 
   async function refresh(listing: Listing): Promise<void> {
@@ -101,22 +110,15 @@ export function makeReading(options: ReadingOptions): Reading {
     if (row !== undefined && seen(get())?.sid === sid) set({ story: { version, row, story: found } });
   }
 
-  async function rates(): Promise<void> {
-    if (isSchemaBehind()) return;
-    watch ??= await watchActivity(app);
-    counter.add(await watch(), app.clock.now());
-    set({ rates: counter.rates(app.clock.now()) });
-  }
-
   return {
     attempt,
     story: () => attempt(story),
     again: () => attempt(open),
     more: () =>
       attempt(async () => {
-        const { listing } = get();
-        const longer = await listing?.more?.();
-        if (longer !== undefined && get().listing === listing) show(options, longer, get().arrived);
+        const isWanted = wanting();
+        const longer = await get().listing?.more?.();
+        if (longer !== undefined && isWanted()) show(options, longer, get().arrived);
       }),
     turn: async () => {
       const { lost } = get();
@@ -131,6 +133,25 @@ export function makeReading(options: ReadingOptions): Reading {
         set({ lost: undefined, readAt: app.clock.now() });
       });
     },
+  };
+}
+
+/** What goes on since the last call, counted. */
+function makeRateReading({ app, cell, isSchemaBehind }: ReadingOptions): () => Promise<void> {
+  const counter = makeRateCounter();
+  let watch: (() => Promise<Activity>) | undefined;
+  let isReading = false;
+  return async () => {
+    // Two turns at once would count the same events twice.
+    if (isSchemaBehind() || isReading) return;
+    isReading = true;
+    try {
+      watch ??= await watchActivity(app);
+      counter.add(await watch(), app.clock.now());
+    } finally {
+      isReading = false;
+    }
+    cell.set({ rates: counter.rates(app.clock.now()) });
   };
 }
 

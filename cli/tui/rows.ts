@@ -7,6 +7,7 @@ import { printable } from '../../src/domain/printable.ts';
 import type { Line, Tone } from '../paint.ts';
 import { cut } from '../table.ts';
 
+/** A piece of a row; its text is printable. */
 export interface Span {
   readonly text: string;
   readonly tone?: Tone | undefined;
@@ -16,6 +17,7 @@ export interface Span {
 
 export type Row = readonly Span[];
 
+/** The gate: what others have stored comes out printable. */
 export const rowOf = (line: Line): Row => {
   const pieces = typeof line === 'string' ? [line] : line;
   return pieces.map((piece) =>

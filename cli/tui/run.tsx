@@ -15,6 +15,7 @@ export interface TuiOptions extends Look {
   readonly log: () => readonly string[];
 }
 
+/** `exit`: 0, or 128 and the number of the signal that ended it. */
 export interface TuiEnd {
   readonly exit: number;
   /** The database had no schema when it was opened, and has one now: it must be opened again. */

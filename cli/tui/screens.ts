@@ -47,6 +47,7 @@ const keyColumns = (now: EpochMs): readonly Column<KeyOutlook>[] => [
   { title: 'PROGRESS', value: (outlook) => progress(outlook, now) },
 ];
 
+/** Both rings; nothing can be marked or opened. @throws Refusal temporarily_unavailable */
 export async function loadKeys(app: App): Promise<Listing> {
   return makeListing({
     rows: await listKeyOutlooks(app),
@@ -69,6 +70,7 @@ const clientColumns = (now: EpochMs): readonly Column<ClientView>[] => [
   { title: 'SESSIONS', value: (row) => row.max_sessions },
 ];
 
+/** All of them at once; only an `app` has sessions to go to. @throws Refusal temporarily_unavailable */
 export async function loadClients(app: App): Promise<Listing> {
   return makeListing({
     rows: (await listAllClients(app)).map(clientView),
@@ -125,6 +127,9 @@ async function readUsers(app: App, before: readonly UserRow[], cursor: string | 
   return userListing(app, [...before, ...rows], nextCursor);
 }
 
+/**
+ * Live sessions are counted by `refresh`, for the rows on screen. Empty, with a note, where a user service knows them.
+ */
 export async function loadUsers(app: App): Promise<Listing> {
   if (app.config.users.directory === 'local') return readUsers(app, [], undefined);
   const elsewhere = (): Listing =>

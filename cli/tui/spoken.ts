@@ -6,7 +6,7 @@ import { storyLines } from '../family-story.ts';
 import { choices } from './confirm.ts';
 import { contextOf, entriesOn, paletteEntries, whyNot } from './keys.ts';
 import { plain, type Row, rowOf } from './rows.ts';
-import { SCREENS, SESSIONS, type State } from './state.ts';
+import { openStory, SCREENS, SESSIONS, type State } from './state.ts';
 import type { View } from './view.ts';
 
 /** @param view whose time is that of the last reading */
@@ -34,7 +34,7 @@ function rates({ rates: known }: State): string {
 }
 
 function body(state: State, { now }: View): readonly string[] {
-  const { over, opened, story, listing, cursorId = '', marked } = state;
+  const { over, opened, listing, cursorId = '', marked } = state;
   if (over?.kind === 'question') return [over.question.text];
   if (over?.kind === 'reason') return [`Reason: ${over.text}`];
   if (over?.kind === 'filter') return [`Filter: ${state.filter}`];
@@ -47,6 +47,7 @@ function body(state: State, { now }: View): readonly string[] {
   }
   if (over?.kind === 'help') return keysOf(state);
   if (opened !== undefined) {
+    const story = openStory(state);
     if (story === undefined) return ['reading'];
     return storyLines(story.row, story.story, now, { isWhole: opened.isWhole, all: 'a' }).map((line) =>
       plain(rowOf(line)),

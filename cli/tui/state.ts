@@ -7,6 +7,7 @@ import type { EventView } from './events.ts';
 import type { Listing } from './listing.ts';
 import type { Rates } from './rates.ts';
 
+/** Their names, in the order of the keys 1 to 6; the numbers below are places in here. */
 export const SCREENS = ['Sessions', 'Keys', 'Events', 'Clients', 'Users', 'Health'] as const;
 export const SESSIONS = 0;
 export const KEYS = 1;
@@ -17,6 +18,7 @@ export const HEALTH = 5;
 /** Where keys mean what they mean on no list: a session that is open. */
 export const STORY = 6;
 
+/** A question and what follows a yes. `run` may throw: then the screen says why. */
 export interface Asked {
   readonly kind: 'question';
   readonly question: Question;
@@ -46,6 +48,10 @@ export interface Opened {
   readonly isWhole: boolean;
 }
 
+/** The story of the session that is open; undefined while that is being read, and another may still be there. */
+export const openStory = ({ story, opened }: Pick<State, 'story' | 'opened'>): Story | undefined =>
+  story !== undefined && story.row.sid === opened?.sid ? story : undefined;
+
 /** A database that does not answer. */
 export interface Lost {
   readonly since: EpochMs;
@@ -54,6 +60,7 @@ export interface Lost {
   readonly why: string;
 }
 
+/** Replaced, never changed. */
 export interface State {
   readonly screen: number;
   readonly listing: Listing | undefined;
@@ -90,6 +97,7 @@ export const FRESH = {
   message: '',
 } as const;
 
+/** Nothing is read yet. @param screen a place in `SCREENS` */
 export const startState = (screen: number, now: EpochMs): State => ({
   ...FRESH,
   screen,
@@ -115,6 +123,8 @@ export interface Size {
 
 /** The smallest that anything can be read in. */
 export const SMALLEST: Size = { columns: 60, rows: 16 };
+/** Then the screen says so, and shows nothing else. */
+export const isTooSmall = ({ columns, rows }: Size): boolean => columns < SMALLEST.columns || rows < SMALLEST.rows;
 /** From here on a list keeps the story of the session beside it. */
 const BESIDE = 110;
 
@@ -128,6 +138,7 @@ export const bodyRows = ({ rows }: Size): number => Math.max(2, rows - 1 - HEAD 
 /** Rows of a list without its header. */
 export const listRows = (size: Size): number => bodyRows(size) - 1;
 
+/** Whether the story of the session under the cursor is drawn, and so has to be read. */
 export const isBeside = ({ screen, opened }: State, { columns }: Size): boolean =>
   columns >= BESIDE && opened === undefined && screen === SESSIONS;
 

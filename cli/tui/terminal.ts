@@ -1,6 +1,7 @@
 /** The process around the picture: signals that end it, a crash that must give the screen back first, and a stop with its return. */
 import { onInterrupt } from '../interrupt.ts';
 
+/** What is to happen while the picture is up. */
 export interface WhileDrawn {
   readonly onSignal: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void;
   /** Before anything is said about it: what is written on the alternate screen goes with it. */

@@ -6,8 +6,19 @@ import { contextOf, footerEntries, whyNot } from './keys.ts';
 import { helpRows, paletteRows, storyRows } from './overlays.ts';
 import { sparkline } from './rates.ts';
 import { apart, dimmed, fitted, inverse, type Row, rowOf, widthOf } from './rows.ts';
-import { bodyRows, isBeside, listRows, SCREENS, SESSIONS, type Size, SMALLEST, type State } from './state.ts';
+import {
+  bodyRows,
+  isBeside,
+  isTooSmall,
+  listRows,
+  SCREENS,
+  SESSIONS,
+  type Size,
+  SMALLEST,
+  type State,
+} from './state.ts';
 
+/** What a picture is made for, besides the state. */
 export interface View extends Size {
   readonly now: EpochMs;
   /** Where the data is: `sqlite:auth.db`. */
@@ -21,7 +32,7 @@ const clockText = (time: EpochMs): string => toRfc3339(time).slice(11, 19);
 /** Every row of the screen, each as wide as it is. */
 export function pictureOf(state: State, view: View): readonly Row[] {
   const { columns, rows } = view;
-  if (columns < SMALLEST.columns || rows < SMALLEST.rows) {
+  if (isTooSmall(view)) {
     return [
       [
         {

@@ -6,6 +6,7 @@ import type { Measured, Pair, Work } from './load.ts';
 import { get, post } from './requests.ts';
 import { SIZES, type Subject, type SubjectName } from './subjects.ts';
 
+/** One cell: its ratios are of processor time, to that of `against` in the same round. */
 export interface Case {
   readonly name: string;
   readonly subject: SubjectName;
@@ -21,9 +22,11 @@ export interface Case {
   after(measured: Measured): void;
 }
 
+/** What every POST is divided by; see `echo.ts`. */
 export const ECHO_POST = 'echo POST';
 const ECHO_GET = 'echo GET';
 
+/** `postgres` is undefined where it is left out. */
 export interface Subjects {
   readonly echo: Subject;
   readonly sqlite: Subject;
@@ -101,6 +104,7 @@ const forwardAuthRequests = ({ seeded }: Subject): string[] =>
       get('/forward-auth', `X-Auth-Server-Client: ${seeded.credentials}\r\nAuthorization: Bearer ${accessToken}\r\n`),
     );
 
+/** The newest pairs of each subject, from one round to the next. */
 export interface RefreshState {
   pairsOf(subject: Subject): readonly Pair[];
   keep(subject: Subject, pairs: readonly Pair[]): void;

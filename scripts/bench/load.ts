@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { cpuOfMachine, cpuOfTree } from './cpu.ts';
 import { post } from './requests.ts';
 
+/** The newest tokens of one family. */
 export interface Pair {
   readonly refreshToken: string;
   readonly accessToken: string;
@@ -16,6 +17,7 @@ export type Work =
   | { readonly kind: 'fixed'; readonly requests: readonly string[] }
   | { readonly kind: 'refresh'; readonly pairs: readonly Pair[] };
 
+/** What the process is sent; `server` is the id of the root of its processes. */
 export interface Job {
   readonly port: number;
   readonly connections: number;
@@ -202,6 +204,7 @@ async function measure(job: Job): Promise<Measured> {
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** What it sends back to each job. */
 export type Answer = { readonly measured: Measured } | { readonly error: string };
 
 process.on('message', (job: Job) => {

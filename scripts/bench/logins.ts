@@ -14,6 +14,7 @@ async function logInOnce(port: number): Promise<void> {
   if (response.status !== 200) throw new Error(`a login was answered with ${response.status}: ${text}`);
 }
 
+/** Four at once, each new session left open. @throws when one is not answered with 200 */
 export async function logIn(port: number, count: number): Promise<void> {
   let left = count;
   const one = async (): Promise<void> => {

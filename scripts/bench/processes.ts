@@ -28,6 +28,7 @@ export type Command = readonly [string, ...string[]];
 export const pinned = (core: number, command: Command): Command =>
   canPin ? ['taskset', '-c', String(core), ...command] : command;
 
+/** Whether each process has its core; else figures are not to be compared with those of another run. */
 export const isPinned = canPin;
 
 const started = new Set<ChildProcess>();
@@ -37,6 +38,7 @@ process.on('exit', () => {
 // Without a listener, a signal ends the process and no `exit` is heard.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
+/** A process that has answered. */
 export interface Running {
   readonly pid: number;
   /** Milliseconds from its start to its first answer. */
@@ -50,6 +52,7 @@ export function adopt(child: ChildProcess): void {
   child.once('exit', () => started.delete(child));
 }
 
+/** SIGTERM, and SIGKILL after 20 s. One that has ended is left alone. */
 export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
@@ -59,6 +62,7 @@ export async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
+/** What to start, in which folder, and where it is asked whether it is up. */
 export interface ServerCommand {
   readonly command: Command;
   readonly cwd: string;

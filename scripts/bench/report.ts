@@ -10,6 +10,7 @@ export interface Round {
   readonly against: Measured | undefined;
 }
 
+/** One case, in all its rounds. */
 export interface Row {
   readonly of: Case;
   readonly rounds: readonly Round[];
@@ -24,6 +25,7 @@ export interface Fact {
   readonly floor?: number;
 }
 
+/** Of any order; NaN when there are none. Of two in the middle their mean. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const middle = Math.floor(sorted.length / 2);
@@ -96,8 +98,10 @@ function table(rows: readonly (readonly string[])[]): string {
   return [line(head), rule, ...body.map(line)].join('\n');
 }
 
+/** Medians of the rounds, as Markdown. */
 export const resultTable = (rows: readonly Row[]): string => table([HEADINGS, ...rows.map(cellsOf)]);
 
+/** As Markdown. */
 export const factTable = (facts: readonly Fact[]): string =>
   table([
     ['', 'value', 'goal', 'floor'],

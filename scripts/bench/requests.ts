@@ -6,4 +6,5 @@ export function post(path: string, body: string, headers = ''): string {
   return `${head}${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
+/** @param headers each with its line break */
 export const get = (path: string, headers = ''): string => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`;

@@ -11,6 +11,7 @@ import { type Seeded, seed } from './seed.ts';
 
 export type SubjectName = 'echo' | 'sqlite' | 'postgres';
 
+/** One server under load. `seeded` is empty for the echo. */
 export interface Subject {
   readonly name: SubjectName;
   readonly port: number;
@@ -38,6 +39,7 @@ process.on('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
+/** On core 0, like the product. */
 export async function startEcho(): Promise<Subject> {
   const port = await freePort();
   const folder = folderFor('echo');
@@ -61,6 +63,7 @@ async function startProduct(
   return { name, port, server, startup, database, seeded, folder };
 }
 
+/** @param executable `dist/auth-server` */
 export const startOnSqlite = (executable: string): Promise<Subject> =>
   startProduct('sqlite', executable, 'sqlite:auth.db', undefined);
 

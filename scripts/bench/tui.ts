@@ -1,7 +1,7 @@
 /**
  * What the terminal interface costs: its first picture, its processor time and memory while nobody touches it, and the
- * lists behind it, with 10 and with 1,000,000 sessions. `scripts/bench/tui.ts [executable [seconds]]`; Linux, with `script`
- * (util-linux) for a terminal. Prints a table as docs/tui.md has it.
+ * lists behind it, with 10 and with 1,000,000 sessions. `scripts/bench/tui.ts [--postgres] [executable [seconds]]`; Linux,
+ * with `script` (util-linux) for a terminal. Prints a table as docs/tui.md has it.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +9,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
 import { type App, closeApp, openApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { DEFAULT_CLIENT, type FamilyId } from '../../src/domain/ids.ts';
@@ -17,11 +19,16 @@ import { makeLog } from '../../src/log.ts';
 import { readFigures } from '../../src/operations/activity.ts';
 import { readFamilies } from '../../src/operations/families.ts';
 import { countNewer, type FamilySearch, searchFamilies } from '../../src/operations/search-families.ts';
+import { type Cluster, startPostgres } from '../../test/support/postgres-global-setup.ts';
 import { cpuOf } from './cpu.ts';
 import { adopt, end } from './processes.ts';
 import { seed } from './seed.ts';
 
-const [given = 'dist/auth-server', seconds = '30'] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { postgres: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const [given = 'dist/auth-server', seconds = '30'] = positionals;
 const executable = path.resolve(given);
 const SIZES = [10, 1_000_000] as const;
 /** First pictures that are taken, each by a new process; the median counts. */
@@ -150,8 +157,7 @@ async function measureQueries(app: App): Promise<readonly [string, string][]> {
 
 async function open(folder: string): Promise<App> {
   const configFile = path.join(folder, 'auth.config.json');
-  const flags = { 'database.url': `sqlite:${path.join(folder, 'auth.db')}` };
-  const { config } = loadConfig({ flags, configFile, env: {}, cwd: folder });
+  const { config } = loadConfig({ flags: {}, configFile, env: {}, cwd: folder });
   const write = (line: string): void => {
     process.stderr.write(line);
   };
@@ -162,13 +168,24 @@ async function open(folder: string): Promise<App> {
   });
 }
 
-async function measure(families: number): Promise<readonly [string, string][]> {
+/** A database of its own; what was just written is known to the planner, as it is after a while of its own accord. */
+async function onPostgres(cluster: Cluster, sql: string, database = 'postgres'): Promise<void> {
+  const client = new pg.Client({ connectionString: `${cluster.url}/${database}` });
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+}
+
+async function measure(families: number, cluster: Cluster | undefined): Promise<readonly [string, string][]> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'auth-server-tui-'));
   const here = process.cwd();
   try {
     process.stderr.write(`${families.toLocaleString('en')} sessions: seeding\n`);
     process.chdir(folder);
-    await seed({ folder, port: 8080, databaseUrl: 'sqlite:auth.db', families, pairs: 1 });
+    const database = `tui_${families}`;
+    if (cluster !== undefined) await onPostgres(cluster, `create database ${database}`);
+    const databaseUrl = cluster === undefined ? 'sqlite:auth.db' : `${cluster.url}/${database}`;
+    await seed({ folder, port: 8080, databaseUrl, families, pairs: 1 });
+    if (cluster !== undefined) await onPostgres(cluster, 'vacuum analyze', database);
     process.stderr.write('measuring\n');
     const screen = await measureScreen(folder);
     const app = await open(folder);
@@ -182,7 +199,9 @@ async function measure(families: number): Promise<readonly [string, string][]> {
 }
 
 const columns: (readonly [string, string][])[] = [];
-for (const families of SIZES) columns.push(await measure(families));
+const cluster = values.postgres ? await startPostgres(true) : undefined;
+for (const families of SIZES) columns.push(await measure(families, cluster));
+await cluster?.stop();
 const [few = [], many = []] = columns;
 const rows = few.map(([name, value], index) => `| ${name} | ${value} | ${many[index]?.[1] ?? ''} |`);
 const cores = `${os.availableParallelism()} cores, load ${os.loadavg()[0]?.toFixed(1)}`;

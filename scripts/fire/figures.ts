@@ -7,6 +7,7 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
+/** Of any order; NaN when there are none. Of two in the middle the upper one. */
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** Of the straight line with the least squares through the points, y per x. */

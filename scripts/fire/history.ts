@@ -25,6 +25,7 @@ export interface Entry {
   readonly isActive: boolean;
 }
 
+/** One promise that was not kept, told with what contradicts it. */
 export interface Violation {
   readonly rule: 'two successors' | 'way back' | 'alive after its end' | 'obedient client refused' | 'lost';
   readonly family: string;

@@ -8,6 +8,7 @@ import type { Entry } from './history.ts';
 import { type Chance, makeChance } from './random.ts';
 import { type Answer, openWire, post, Unanswered, type Wire } from './wire.ts';
 
+/** What a client holds: the newest pair of a family. */
 export interface Session {
   readonly family: string;
   readonly generation: number;
@@ -28,6 +29,7 @@ export interface LoadOptions {
   readonly onRotated?: (session: Session) => void;
 }
 
+/** Runs until `finish`; a refusal stops it, and is thrown there. */
 export interface Load {
   readonly history: readonly Entry[];
   /** The sessions as they are now. */
@@ -54,6 +56,7 @@ const limits = {
 
 const VERIFY_ONE_IN = 8;
 
+/** @param text the body of an answer of `/login` or `/refresh` with 200 */
 export function sessionOf(text: string): Session {
   const body: { access_token: string; refresh_token: string; session_id: string } = JSON.parse(text);
   const payload = Buffer.from(body.refresh_token.split('.')[1] ?? '', 'base64url').toString();
@@ -66,6 +69,7 @@ export function sessionOf(text: string): Session {
   };
 }
 
+/** @param key `Idempotency-Key`; none without */
 export const refreshRequest = ({ accessToken, refreshToken }: Session, key?: string): string =>
   post(
     '/refresh',
@@ -173,6 +177,7 @@ class Client {
   }
 }
 
+/** Each session is a client of its own, with one connection to each port. */
 export function startLoad(options: LoadOptions): Load {
   const history: Entry[] = [];
   const refused: Error[] = [];

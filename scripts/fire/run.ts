@@ -5,7 +5,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+
+/** For Vitest to end by itself, ms. */
+const PATIENCE_MS = 10_000;
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 const { values, positionals } = parseArgs({
@@ -30,8 +34,28 @@ const child = spawn(process.execPath, [vitest, 'run', ...config, ...files], {
     FIRE_LIMIT_MS: String(Math.max(600_000, Number(values.times) * 600_000)),
   },
   stdio: 'inherit',
+  // A group of its own, so that nothing of it is left behind.
+  detached: true,
 });
-// Vitest ends what its tests have started.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+if (child.pid === undefined) throw new Error('Vitest could not be started');
+const group = -child.pid;
+
+/** Vitest ends the database it has started; its workers, and the servers under test, may go on for minutes. */
+async function stopAll(): Promise<void> {
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  await Promise.race([gone, delay(PATIENCE_MS)]);
+  endGroup();
+}
+
+function endGroup(): void {
+  try {
+    process.kill(group, 'SIGKILL');
+  } catch {
+    // Nobody is left.
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stopAll());
 const [code] = await once(child, 'exit');
 process.exitCode = code ?? 1;

@@ -11,6 +11,7 @@ export interface Answer {
   readonly text: string;
 }
 
+/** One request at a time: whoever calls waits for the answer. */
 export interface Wire {
   /** @param request text, or bytes that are none. @throws Unanswered */
   send(request: string | Buffer): Promise<Answer>;
@@ -30,6 +31,7 @@ export class Unanswered extends Error {
 
 const PATIENCE_MS = 30_000;
 
+/** The body is JSON; headers are written as they are given. */
 export function post(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): string {
   const text = JSON.stringify(body);
   const extra = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -39,6 +41,7 @@ export function post(path: string, body: unknown, headers: Readonly<Record<strin
   );
 }
 
+/** Headers are written as they are given. */
 export const get = (path: string, headers: Readonly<Record<string, string>> = {}): string => {
   const extra = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${extra.join('')}\r\n`;
@@ -54,6 +57,7 @@ function answerIn(received: string): Answer | undefined {
   return text.length < length ? undefined : { status: Number(head.slice(9, 12)), head, text: text.slice(0, length) };
 }
 
+/** Connects at the first request, on 127.0.0.1, and gives an answer 30 s. */
 export function openWire(port: number): Wire {
   let open: Socket | undefined;
 

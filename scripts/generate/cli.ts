@@ -4,6 +4,7 @@ import { allNodes, type TreeNode } from '../../cli/command-tree.ts';
 /** Columns: what fits a page, wherever it is made. */
 const WIDTH = 100;
 
+/** @returns docs/cli.md. @param tree of `commandTree`, all of it */
 export function renderCliPage(tree: TreeNode): string {
   const nodes = allNodes(tree);
   return `${[

@@ -22,6 +22,7 @@ const EXIT_CODES: readonly (readonly [number, string])[] = [
   [130, 'interrupted'],
 ];
 
+/** @returns auth-server.1, as roff (man(7)). @param tree of `commandTree`, all of it */
 export function renderManPage(tree: TreeNode): string {
   const commands = allNodes(tree).filter(({ path }) => path.length > 0);
   return `${[

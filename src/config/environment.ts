@@ -2,7 +2,6 @@
  * Reads the keys that environment variables and flags set. It stands apart because text must become a value here, by the
  * kind of its key, while the file brings values.
  */
-import { type ParseError, parse } from 'jsonc-parser';
 import { type Fault, printable } from './fault.ts';
 import type { Tree } from './file.ts';
 import { CONFIG_VARIABLE, GROUPS, KEYS, type Key, VARIABLE_PREFIX, variableOf } from './keys.ts';
@@ -57,10 +56,13 @@ export function fromText(key: Key, text: string): unknown {
   return text;
 }
 
+/** Keeps `__proto__` a key like any other, to be refused. */
 function parseJson(text: string): unknown {
-  const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { disallowComments: true });
-  return errors.length === 0 ? value : undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);

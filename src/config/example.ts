@@ -4,6 +4,7 @@
  */
 import { KEYS, type Key } from './keys.ts';
 
+/** Without any: every key at its default, none in a comment. */
 export interface FileWishes {
   /** By path, as people write them; the rest is at its default. */
   readonly values?: Readonly<Record<string, unknown>>;

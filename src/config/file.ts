@@ -11,6 +11,7 @@ import { CONFIG_VARIABLE } from './keys.ts';
 /** A tree of what a file or a variable says, before it is judged. */
 export type Tree = { [name: string]: unknown };
 
+/** A file that could be read and is JSON; whether its values are right is judged later. */
 export interface ConfigFile {
   /** Absolute. */
   readonly path: string;

@@ -22,6 +22,7 @@ export interface Key extends Kind {
 
 /** The variable that names the configuration file; it is no key. */
 export const CONFIG_VARIABLE = 'AUTH_SERVER_CONFIG';
+/** Whatever begins so and names no key is warned about. */
 export const VARIABLE_PREFIX = 'AUTH_SERVER_';
 
 /** `tokens.accessTokenTtl` → `AUTH_SERVER_TOKENS_ACCESS_TOKEN_TTL` */

@@ -13,6 +13,7 @@ export interface Origin {
   readonly name?: string;
 }
 
+/** Flags beat the environment, the environment beats the file. Relative paths begin at `cwd`. */
 export interface LoadInput {
   /** By path: `{'listen.port': 8081}`. Text is read as in an environment variable. */
   readonly flags: Readonly<Record<string, unknown>>;
@@ -78,12 +79,18 @@ function place(tree: Tree, path: string, value: unknown): void {
   let target: unknown = tree;
   for (const name of names) {
     if (!isTree(target)) return;
-    target[name] ??= {};
+    if (!Object.hasOwn(target, name)) put(target, name, {});
     target = target[name];
   }
-  if (isTree(target)) target[last] = value;
+  if (isTree(target)) put(target, last, value);
 }
 
+/** Unlike an assignment, it keeps `__proto__` a key like any other, to be refused. */
+function put(tree: Tree, name: string, value: unknown): void {
+  Object.defineProperty(tree, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** A JSON object: no list, and not null. */
 export const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

@@ -8,7 +8,7 @@ import { deviationOf } from './deviations.ts';
 import { ConfigurationRefusal, type Fault } from './fault.ts';
 import { type ConfigFile, findConfigFile } from './file.ts';
 import { judge } from './judge.ts';
-import { KEYS, type Key } from './keys.ts';
+import { GROUPS, KEYS, type Key, variableOf } from './keys.ts';
 import { isTree, type LoadInput, layer, type Origin, whereOf } from './layers.ts';
 import { doubts, listenComplaint } from './rules.ts';
 import { configSchema, type Settings } from './schema.ts';
@@ -16,6 +16,7 @@ import { type SecretReader, secretReader } from './secret-source.ts';
 import { isWorthHiding } from './secret-values.ts';
 import { bracket } from './values.ts';
 
+/** A configuration without faults, frozen. */
 export interface LoadedConfig {
   readonly config: Config;
   /** Of every key. */
@@ -90,8 +91,14 @@ const noting = (names: Set<string>, reader: SecretReader): SecretReader => ({
   },
 });
 
+/** Paths whose JSON can hold a secret: the keys, and the groups that they are in. */
+const SECRET_PATHS = KEYS.filter(({ form, path }) => form === 'secret' || path.startsWith('events.')).map(
+  ({ path }) => path,
+);
+const SECRET_GROUPS = GROUPS.filter((group) => SECRET_PATHS.some((path) => path.startsWith(`${group}.`)));
+
 const variablesOfSecrets = ({ env }: LoadInput): string[] =>
-  KEYS.filter((key) => key.form === 'secret' && env[key.variable] !== undefined).map((key) => key.variable);
+  [...SECRET_PATHS, ...SECRET_GROUPS].map(variableOf).filter((name) => env[name] !== undefined);
 
 /** Faults of the file first, by line, as a reader goes through it. */
 function inOrder(faults: readonly Fault[]): Fault[] {
@@ -135,6 +142,7 @@ function locateDatabase(url: Secret, reader: SecretReader): Secret {
   return path === undefined ? url : new Secret(`sqlite:${reader.locate(path)}`);
 }
 
+/** One line of `config show`: the value as people write it, a secret masked. */
 export interface DescribedKey {
   readonly path: string;
   readonly value: unknown;

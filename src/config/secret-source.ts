@@ -22,6 +22,7 @@ export interface Complaint {
   readonly remedy: string;
 }
 
+/** `fault`: there was nothing to read, or it may not be read from there. */
 export type SecretReading =
   | { readonly kind: 'read'; readonly secret: Secret }
   | ({ readonly kind: 'fault' } & Complaint);

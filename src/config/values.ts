@@ -9,6 +9,7 @@ import { type DurationMs, durationMs, formatDuration, parseDuration } from '../d
 /** How text becomes a value of the key; the text of a `json` one is JSON. */
 export type Form = 'text' | 'number' | 'boolean' | 'size' | 'json' | 'secret';
 
+/** What zod does not know of a type: how it is read from text, and shown. */
 export interface Kind {
   readonly form: Form;
   /** For people: `duration, 1s to 3650d`. */
@@ -47,14 +48,17 @@ export const list = <T extends z.ZodType>(item: T, max: number, label: string) =
     .readonly()
     .register(kinds, { form: 'json', label });
 
+/** Text that is one of these, spelled exactly so. */
 export const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
   z
     .enum(values, { error: `must be one of ${values.map((value) => `"${value}"`).join(', ')}` })
     .register(kinds, { form: 'text', label: values.map((value) => `"${value}"`).join(', ') });
 
+/** `true` or `false`; no other word, and no number, means either. */
 export const yesOrNo = () =>
   z.boolean({ error: 'must be true or false' }).register(kinds, { form: 'boolean', label: 'true or false' });
 
+/** From `min` to `max`, both included. */
 export const integer = (min: number, max: number) =>
   z
     .int({ error: `must be a whole number from ${min} to ${max}` })
@@ -118,6 +122,7 @@ const HOST_NAME =
 // Four numbers with dots are an address or nothing: `256.1.1.1` must not pass as a name.
 const isHost = (value: string): boolean => isIP(value) !== 0 || (HOST_NAME.test(value) && !/^[\d.]+$/.test(value));
 
+/** An IP address or a DNS name, without brackets and port; not looked up. */
 export const host = () =>
   z
     .string({ error: 'must be an address or a host name' })

@@ -5,6 +5,7 @@
  */
 import type { GenuineAccessToken } from './access-token.ts';
 
+/** `get` says only that the signature was genuine when the token came in, not that the token is good now. */
 export interface AccessTokenMemory {
   get(token: string): GenuineAccessToken | undefined;
   add(token: string, genuine: GenuineAccessToken): void;

@@ -16,8 +16,10 @@ import type { Claims } from '../domain/user-directory.ts';
 import { decodePayload, signAsymmetric, splitCompact, type TokenReading, verifyAsymmetric } from './jws.ts';
 import type { AccessKey, ActiveAccessKey, KeyRing } from './key-ring.ts';
 
+/** `typ` of the header (RFC 9068 §2.1). */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 
+/** The claims of RFC 9068 §2.2, all required here; `sid` is the family, `auth_time` its login. */
 export interface AccessTokenClaims {
   readonly iss: string;
   readonly sub: Subject;
@@ -38,6 +40,9 @@ export interface GenuineAccessToken {
   readonly kid: KeyId;
 }
 
+/**
+ * Compact JWS by the active key. @param extra let-through claims: one of a registered name is overridden, not an error
+ */
 export function signAccessToken(claims: AccessTokenClaims, extra: Claims, key: ActiveAccessKey): AccessTokenString {
   // Registered claims come last in the spread, so that nothing let through can stand in for one.
   const payload = { ...claims, ...extra, ...claims };
@@ -60,6 +65,7 @@ export function readAccessToken(
   return { kind: isExpired(genuine, now) ? 'expired' : 'valid', claims: genuine };
 }
 
+/** From the second of `exp` on, without leeway (RFC 7519 §4.1.4). */
 export const isExpired = (token: GenuineAccessToken, now: EpochMs): boolean => token.claims.exp <= toSeconds(now);
 
 function readGenuine(token: string, ring: KeyRing, issuer: string): GenuineAccessToken | undefined {

@@ -16,6 +16,7 @@ export type TokenReading<C> =
   | { readonly kind: 'expired'; readonly claims: C }
   | { readonly kind: 'malformed' };
 
+/** The segments of a token as they were sent, none decoded yet. */
 export interface CompactParts {
   /** The protected header in its base64url spelling. */
   readonly header: string;
@@ -69,12 +70,14 @@ const ASYMMETRIC: Readonly<Record<SigningAlgorithm, { readonly digest: string | 
   RS256: { digest: 'sha256', length: 256 },
 };
 
+/** @param signed `header.payload`. @returns base64url; of ES256 the 64 bytes R and S (RFC 7518 §3.4), not DER */
 export function signAsymmetric(signed: string, alg: SigningAlgorithm, key: KeyObject): string {
   const data = Buffer.from(signed);
   const signature = signOnce(ASYMMETRIC[alg].digest, data, alg === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' } : key);
   return signature.toString('base64url');
 }
 
+/** False, never a throw, for a signature of another length or spelling. The key must be one for `alg`. */
 export function verifyAsymmetric(parts: CompactParts, alg: SigningAlgorithm, key: KeyObject): boolean {
   const signature = decodeSignature(parts.signature);
   if (signature === undefined || signature.length !== ASYMMETRIC[alg].length) return false;
@@ -89,8 +92,10 @@ export function verifyAsymmetric(parts: CompactParts, alg: SigningAlgorithm, key
 
 const hmac = (signed: string, key: KeyObject): Buffer => createHmac('sha256', key).update(signed).digest();
 
+/** HMAC with SHA-256 (RFC 7518 §3.2). @param signed `header.payload`. @returns base64url */
 export const signHmac = (signed: string, key: KeyObject): string => hmac(signed, key).toString('base64url');
 
+/** In constant time. False, never a throw, for a signature of another length or spelling. */
 export function verifyHmac(parts: CompactParts, key: KeyObject): boolean {
   const signature = decodeSignature(parts.signature);
   return signature !== undefined && signature.length === 32 && timingSafeEqual(signature, hmac(parts.signed, key));

@@ -6,6 +6,7 @@ import { createHash, type KeyObject } from 'node:crypto';
 import type { KeyId } from '../domain/ids.ts';
 import type { KeyState, SigningAlgorithm } from '../domain/signing-key.ts';
 
+/** What checks the access tokens of one key, in any state but forgotten. */
 export interface AccessKey {
   readonly kid: KeyId;
   readonly alg: SigningAlgorithm;
@@ -22,6 +23,7 @@ export interface ActiveAccessKey extends AccessKey {
   readonly privateKey: KeyObject;
 }
 
+/** What makes and checks the refresh tokens of one key; which one makes them is `KeyRing.refresh.active`. */
 export interface RefreshKey {
   readonly kid: KeyId;
   readonly secret: KeyObject;

@@ -26,6 +26,7 @@ import {
 import { dirname } from 'node:path';
 import type { Sha256 } from '../domain/ids.ts';
 
+/** Derived from 32 bytes: `key` seals (AES-256-GCM), `usernames` hashes names (HKDF of the same bytes, RFC 5869). */
 export interface MasterKey {
   /** Short and public: tells which master key sealed a row. */
   readonly id: string;
@@ -55,6 +56,7 @@ export function parseMasterKey(text: string): MasterKey | undefined {
   };
 }
 
+/** What `parseMasterKey` reads: 32 random bytes in base64, without a line break. */
 export const makeMasterKeyText = (): string => randomBytes(32).toString('base64');
 
 /**
@@ -93,6 +95,7 @@ function giveName(temporary: string, path: string): void {
   }
 }
 
+/** `exposed`: others may read it. `malformed`: read, and not one line of 32 random bytes in base64. */
 export type MasterKeyFile =
   | { readonly kind: 'read'; readonly key: MasterKey }
   | { readonly kind: 'missing' | 'unreadable' | 'exposed' | 'malformed' };
@@ -103,7 +106,10 @@ export type MasterKeyFile =
  */
 export function readMasterKeyFile(path: string): MasterKeyFile {
   try {
-    const { mode, size, uid } = statSync(path);
+    const stats = statSync(path);
+    // The mode of a folder says nothing of a secret, and a pipe would be waited for.
+    if (!stats.isFile()) return { kind: 'malformed' };
+    const { mode, size, uid } = stats;
     if ((mode & (uid === process.geteuid?.() ? 0o077 : 0o037)) !== 0) return { kind: 'exposed' };
     const key = size > 1_024 ? undefined : parseMasterKey(readFileSync(path, 'utf8'));
     return key === undefined ? { kind: 'malformed' } : { kind: 'read', key };

@@ -15,6 +15,7 @@ const SALT_BYTES = 16;
 /** Waiting hashes; about 4 seconds of work, below `server.requestTimeout`. */
 const QUEUE_LIMIT = 128;
 
+/** `close` breaks off what still waits: its promises reject. */
 export interface PasswordHasher {
   /** A PHC string. @throws Refusal overloaded */
   hash(password: Secret): Promise<string>;
@@ -104,7 +105,9 @@ export function makePasswordHasher(): PasswordHasher {
   let worker: Worker | undefined;
   let nextId = 0;
 
-  function failAll(error: Error): void {
+  /** Of a worker that has failed; its end comes later, when another one may be at work already. */
+  function failAll(of: Worker, error: Error): void {
+    if (worker !== of) return;
     for (const job of jobs.values()) job.reject(error);
     jobs.clear();
     worker = undefined;
@@ -120,8 +123,8 @@ export function makePasswordHasher(): PasswordHasher {
       if (tag === undefined) job?.reject(new Error(`argon2 failed: ${error ?? 'no tag'}`));
       else job?.resolve(Buffer.from(tag));
     });
-    started.on('error', failAll);
-    started.on('exit', () => failAll(new Error('the password worker ended')));
+    started.on('error', (error: Error) => failAll(started, error));
+    started.on('exit', () => failAll(started, new Error('the password worker ended')));
     return started;
   }
 

@@ -20,8 +20,10 @@ import type { TokenFamily } from '../domain/token-family.ts';
 import { decodePayload, signHmac, splitCompact, type TokenReading, verifyHmac } from './jws.ts';
 import type { KeyRing, RefreshKey } from './key-ring.ts';
 
+/** `typ` of the header: one of its own, so that neither kind of token passes for the other (RFC 8725 §3.11). */
 export const REFRESH_TOKEN_TYPE = 'rt+jwt';
 
+/** What the token says of its family's row; whether the row still says so is `decideRotation`'s question. */
 export interface RefreshTokenClaims {
   readonly sub: Subject;
   readonly clientId: ClientId;
@@ -48,6 +50,10 @@ export function encodeRefreshToken(family: TokenFamily, key: RefreshKey, issuer:
   return `${signed}.${signHmac(signed, key.secret)}` as RefreshTokenString;
 }
 
+/**
+ * Spelling, header, MAC, then claims (`iss` and `aud` exact; of `iat` only that it is a number). Expired from the
+ * second of `exp` on. The family is the caller's to judge.
+ */
 export function readRefreshToken(
   token: string,
   ring: KeyRing,

@@ -2,6 +2,7 @@
 import type { ClientId, Sha256 } from './ids.ts';
 import type { DurationMs, EpochMs } from './time.ts';
 
+/** `app`: its users log in. `resource-server`: asks about access tokens. `admin`: calls `/admin/v1` (contract §1). */
 export const CLIENT_TYPES = ['app', 'resource-server', 'admin'] as const;
 export type ClientType = (typeof CLIENT_TYPES)[number];
 
@@ -15,6 +16,7 @@ export interface ClientPolicy {
   readonly refreshAlone: boolean;
 }
 
+/** A row of `clients`. Only `audiences` and `policy` can change, and the secret's hash; the type never does. */
 export interface Client {
   readonly id: ClientId;
   readonly type: ClientType;
@@ -27,6 +29,7 @@ export interface Client {
   readonly secretRotatedAt: EpochMs | null;
 }
 
+/** The server's settings in everything: what a client has that was given none. */
 export const NO_POLICY: ClientPolicy = {
   leeway: null,
   refreshTokenTtl: null,
@@ -35,6 +38,7 @@ export const NO_POLICY: ClientPolicy = {
   refreshAlone: false,
 };
 
+/** Whether it has a secret to authenticate with (RFC 6749 §2.1); only a public `app` has none. */
 export const isConfidential = (client: Client): boolean => client.secretHash !== null;
 
 /** All of them, as a request looks them up. */
@@ -43,6 +47,7 @@ export interface ClientTable {
   readonly bySecretHash: ReadonlyMap<Sha256, Client>;
 }
 
+/** A public app has no secret to be found by: it is in `byId` alone. */
 export const clientTable = (clients: readonly Client[]): ClientTable => ({
   byId: new Map(clients.map((client) => [client.id, client])),
   bySecretHash: new Map(clients.flatMap((client) => (client.secretHash === null ? [] : [[client.secretHash, client]]))),

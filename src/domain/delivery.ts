@@ -6,6 +6,7 @@ import type { EventId, FamilyId } from './ids.ts';
 import type { SecurityEventType } from './security-event.ts';
 import { after, DAY, type DurationMs, durationMs, type EpochMs, epochMs, HOUR, SECOND } from './time.ts';
 
+/** `delivered` is the end; `dead` is, too, until somebody retries it. */
 export const DELIVERY_STATES = ['waiting', 'pending', 'delivered', 'dead'] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
@@ -21,9 +22,11 @@ export interface Subscription {
   readonly types: readonly SecurityEventType[];
 }
 
+/** An event of any type is for a subscription that names none. */
 export const isFor = (subscription: Subscription, type: SecurityEventType): boolean =>
   subscription.types.length === 0 || subscription.types.includes(type);
 
+/** A row of `deliveries`: its receiver and the number of its event name it. */
 export interface Delivery {
   readonly receiver: ReceiverKey;
   /** Of its event. */
@@ -57,6 +60,7 @@ export type AttemptResult =
   /** The receiver wants nothing any more. */
   | { readonly kind: 'gone'; readonly error: string };
 
+/** What `nextAttempt` goes by: milliseconds, and one share. */
 export const BACKOFF = {
   first: durationMs(5 * SECOND),
   longest: HOUR,
@@ -66,6 +70,7 @@ export const BACKOFF = {
   jitter: 0.25,
 } as const;
 
+/** What `nextAttempt` goes by of the attempt that failed. */
 export interface FailedAttempt {
   /** Including this one. */
   readonly attempts: number;

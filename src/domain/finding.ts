@@ -8,6 +8,7 @@ export interface Finding {
   readonly remedy: string | null;
 }
 
+/** As promised: nothing is to be done. */
 export const ok = (name: string, message: string): Finding => ({ name, status: 'ok', message, remedy: null });
 
 /** It works, but hardly as meant. */

@@ -5,6 +5,7 @@
 import type { EpochMs } from './time.ts';
 
 declare const brand: unique symbol;
+/** A `T` that no plain `T` can stand in for: only a cast makes one. */
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 
 /** The `sid` of every token of a family; what a user calls a session. UUIDv7. */
@@ -13,9 +14,11 @@ export type FamilyId = Brand<string, 'FamilyId'>;
 export type TokenId = Brand<string, 'TokenId'>;
 /** `kid`: the RFC 7638 thumbprint of an asymmetric key, random for an HS256 key. */
 export type KeyId = Brand<string, 'KeyId'>;
+/** 1 to 64 of `A-Z a-z 0-9 . _ -`, given by an administrator. */
 export type ClientId = Brand<string, 'ClientId'>;
 /** The user's stable id, given by the user directory: 1 to 255 visible ASCII characters. */
 export type Subject = Brand<string, 'Subject'>;
+/** UUIDv7. The `webhook-id` and the CloudEvents `id` of its deliveries. */
 export type EventId = Brand<string, 'EventId'>;
 /** SHA-256, as 43 characters of base64url. */
 export type Sha256 = Brand<string, 'Sha256'>;
@@ -31,19 +34,25 @@ const SUBJECT = /^[\x21-\x7e]{1,255}$/;
 
 const isString = (value: unknown): value is string => typeof value === 'string';
 
+/** In its one spelling here: lower case, with hyphens (RFC 9562 §4). */
 export const isUuidv7 = (value: unknown): value is string => isString(value) && UUID.test(value);
 
+/** @returns undefined unless it is a UUIDv7 in lower case */
 export const parseFamilyId = (value: unknown): FamilyId | undefined =>
   isUuidv7(value) ? (value as FamilyId) : undefined;
 
+/** @returns undefined unless it is a UUIDv7 in lower case */
 export const parseTokenId = (value: unknown): TokenId | undefined => (isUuidv7(value) ? (value as TokenId) : undefined);
 
+/** @returns undefined unless it is 1 to 64 of `A-Z a-z 0-9 . _ -` */
 export const parseClientId = (value: unknown): ClientId | undefined =>
   isString(value) && CLIENT_ID.test(value) ? (value as ClientId) : undefined;
 
+/** @returns undefined unless it is 1 to 255 visible ASCII characters */
 export const parseSubject = (value: unknown): Subject | undefined =>
   isString(value) && SUBJECT.test(value) ? (value as Subject) : undefined;
 
+/** @returns undefined unless it is a whole number from 0 to 2^53 - 1 */
 export const parseGeneration = (value: unknown): Generation | undefined =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? (value as Generation) : undefined;
 
@@ -74,6 +83,7 @@ export function uuidv7(now: EpochMs, random: Uint8Array): string {
 
 /** The short form of an id that people read and type: first 8 and last 6 digits of a UUID, first 4 and last 4 of a `kid`. */
 export const shortId = (id: FamilyId | TokenId | EventId): string => `${id.slice(0, 8)}..${id.slice(-6)}`;
+/** A `kid` of ten characters or fewer is shown whole. */
 export const shortKid = (kid: KeyId): string => (kid.length <= 10 ? kid : `${kid.slice(0, 4)}..${kid.slice(-4)}`);
 /** A subject as lists show it: a UUID in its short form, any other as it is. */
 export const shortSubject = (subject: Subject): string =>

@@ -1,21 +1,25 @@
 /** The rule of login throttling: so many failures for one key in one window, then no more answers until it has passed. */
 import { after, type DurationMs, type EpochMs } from './time.ts';
 
+/** What is known of one bucket (a username, an address) since its window began. */
 export interface FailureCount {
   readonly failures: number;
   /** When the first failure of the window happened. */
   readonly since: EpochMs;
 }
 
+/** `login.maxFailuresPerUser` or `login.maxFailuresPerAddress`, with `login.window`. */
 export interface ThrottlePolicy {
   readonly maxFailures: number;
   readonly window: DurationMs;
 }
 
+/** `retryAfter`: until the window is over. */
 export type ThrottleDecision =
   | { readonly kind: 'admitted' }
   | { readonly kind: 'throttled'; readonly retryAfter: DurationMs };
 
+/** Throttled from the failure on that fills the window, until the window is over. Undefined: none has failed yet. */
 export function decideThrottle(
   count: FailureCount | undefined,
   policy: ThrottlePolicy,

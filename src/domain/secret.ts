@@ -21,5 +21,7 @@ export class Secret {
   }
 }
 
+/** Compact JWS, as it is given to the client; never for a log. */
 export type AccessTokenString = Brand<string, 'AccessTokenString'>;
+/** Compact JWS, for its holder and this server alone; never for a log. */
 export type RefreshTokenString = Brand<string, 'RefreshTokenString'>;

@@ -21,6 +21,7 @@ interface From {
 /** How a bulk revocation chose its families. */
 export type RevocationSelectorName = 'subject' | 'family' | 'client' | 'ip' | 'all';
 
+/** The members of `data` are named as on the wire. `note` is left out where nobody gave one. */
 export type SecurityEvent =
   | { readonly type: 'login.succeeded'; readonly data: OfFamily & From & { readonly device: string | null } }
   | {
@@ -76,6 +77,7 @@ export type SecurityEvent =
 
 export type SecurityEventType = SecurityEvent['type'];
 
+/** All of them, as `events list --type` and the `types` of a receiver may name them. */
 export const SECURITY_EVENT_TYPES = [
   'login.succeeded',
   'login.failed',

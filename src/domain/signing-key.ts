@@ -6,9 +6,12 @@
 import type { KeyId } from './ids.ts';
 import { after, DAY, type DurationMs, durationMs, type EpochMs } from './time.ts';
 
+/** Of access tokens (RFC 7518 §3.1; EdDSA is Ed25519, RFC 8037 §3.1). Refresh tokens are always HS256. */
 export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+/** What its keys sign: access tokens, or refresh tokens. */
 export type KeyRingName = 'access' | 'refresh';
+/** In the order of a life; `compromised` can follow each of the others. */
 export const KEY_STATES = ['next', 'active', 'retiring', 'verify_only', 'compromised'] as const;
 export type KeyState = (typeof KEY_STATES)[number];
 
@@ -24,6 +27,7 @@ export interface SigningKey {
   readonly retiresAt: EpochMs | null;
 }
 
+/** The schedule in force, from the configuration and the clients. */
 export interface KeyPolicy {
   readonly algorithm: SigningAlgorithm;
   readonly rotateEvery: DurationMs;
@@ -33,6 +37,7 @@ export interface KeyPolicy {
   readonly longestRefreshTokenTtl: DurationMs;
 }
 
+/** One step that the rules ask for. Of a key to create they know no more than this: its material is made elsewhere. */
 export type KeyChange =
   | {
       readonly kind: 'create';

@@ -8,6 +8,7 @@ import type { Brand } from './ids.ts';
 export type EpochMs = Brand<number, 'EpochMs'>;
 /** Whole seconds since 1970 UTC: a NumericDate (RFC 7519 §2). */
 export type EpochSeconds = Brand<number, 'EpochSeconds'>;
+/** Milliseconds; those of a monotonic clock have fractions. */
 export type DurationMs = Brand<number, 'DurationMs'>;
 
 /** Where the time comes from; passed in, so that tests can move it. */
@@ -17,9 +18,12 @@ export interface Clock {
   monotonic(): DurationMs;
 }
 
+/** The caller says that it is milliseconds since 1970 UTC; nothing is checked. */
 export const epochMs = (value: number): EpochMs => value as EpochMs;
+/** The caller says that it is milliseconds; nothing is checked. */
 export const durationMs = (value: number): DurationMs => value as DurationMs;
 
+/** Lengths in milliseconds, none of the calendar: a day is 24 hours. */
 export const SECOND = durationMs(1_000);
 export const MINUTE = durationMs(60_000);
 export const HOUR = durationMs(3_600_000);
@@ -28,8 +32,11 @@ export const DAY = durationMs(86_400_000);
 /** Before this nothing of this program existed: a clock that says so was never set. */
 export const EARLIEST = epochMs(1_767_225_600_000);
 
+/** @param duration milliseconds; a negative one goes back */
 export const after = (start: EpochMs, duration: number): EpochMs => epochMs(start + duration);
+/** The second that it lies in: rounded down, never into the future. */
 export const toSeconds = (time: EpochMs): EpochSeconds => Math.floor(time / 1_000) as EpochSeconds;
+/** The beginning of that second. */
 export const toMs = (time: EpochSeconds): EpochMs => epochMs(time * 1_000);
 
 /** For a library that wants one; nothing of ours does. */

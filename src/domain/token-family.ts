@@ -36,6 +36,7 @@ export interface CurrentToken {
   readonly requestKeyHash: Sha256 | null;
 }
 
+/** A row of `token_families`: what began at one login. `revoked` is set once, and never taken back. */
 export interface TokenFamily {
   readonly id: FamilyId;
   readonly subject: Subject;
@@ -52,6 +53,7 @@ export interface TokenFamily {
   readonly origin: Origin;
 }
 
+/** `expired`: its refresh token, its idle limit or its life has ended. `revoked` wins over it. */
 export type FamilyState = 'live' | 'revoked' | 'expired';
 
 /** Whether the family can still be refreshed, for lists and sessions; a refresh is judged by `decideRotation`. */

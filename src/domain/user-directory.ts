@@ -5,6 +5,7 @@ import type { Secret } from './secret.ts';
 /** What the directory said about a user, before `tokens.claims` lets anything through. */
 export type Claims = Readonly<Record<string, unknown>>;
 
+/** What a login brought, and from where. */
 export interface Credentials {
   /** As typed; the local directory compares its canonical form. */
   readonly username: string;
@@ -15,6 +16,7 @@ export interface Credentials {
   readonly userAgent: string | null;
 }
 
+/** `rejected` for an unknown user, a wrong password and a disabled user alike. */
 export type Authentication =
   | {
       readonly kind: 'authenticated';
@@ -25,8 +27,10 @@ export type Authentication =
     }
   | { readonly kind: 'rejected' };
 
+/** What the directory says at a refresh: `disabled` ends the family that is being refreshed. */
 export type SubjectStatus = { readonly kind: 'active'; readonly claims: Claims } | { readonly kind: 'disabled' };
 
+/** `local` or `http` (contract §6): an operation does not know which. */
 export interface UserDirectory {
   /** Takes the same time for an unknown user as for a wrong password. @throws Refusal user_directory_unavailable, overloaded */
   authenticate(credentials: Credentials): Promise<Authentication>;

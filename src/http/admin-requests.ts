@@ -19,6 +19,7 @@ const client = () => parsed(parseClientId, 'must be 1 to 64 characters of A-Z, a
 
 const SELECTORS = ['subject', 'family', 'client', 'all'] as const;
 
+/** `POST /admin/v1/revocations` (contract §5): which families, by exactly one selector. */
 export const RevocationBody = z
   .object({
     subject: subject().optional(),
@@ -37,6 +38,7 @@ export const GlobalTokenRevocationBody = z.object({
   sub_id: z.object({ format: z.literal('opaque', 'must have the format opaque'), id: subject() }),
 });
 
+/** `POST /admin/v1/keys/rotate` (contract §5), whose body may be left out. `ring` is `access` unless told. */
 export const KeyRotationBody = z
   .object({
     ring: z.enum(['access', 'refresh'], 'must be access or refresh').optional(),
@@ -61,6 +63,7 @@ function limit({ max, default: usual }: { readonly max: number; readonly default
     .default(usual);
 }
 
+/** `GET /admin/v1/families` (contract §5). */
 export const FamiliesQuery = z.object({
   subject: subject().optional(),
   client: client().optional(),
@@ -69,4 +72,5 @@ export const FamiliesQuery = z.object({
   cursor: z.string().optional(),
 });
 
+/** `GET /admin/v1/events` (contract §5). `after`: a `next_cursor`, or the id of an event. */
 export const EventsQuery = z.object({ after: z.string().optional(), limit: limit(EVENT_PAGE) });

@@ -36,6 +36,7 @@ const forAdmins =
 const note = (app: App, request: HttpRequest, admin: Client, done: string): void =>
   app.log.info(done, { client: admin.id, ip: request.origin.ip, request_id: request.id });
 
+/** `cursor`: where the feed stood afterwards, so that a reader who has come so far knows of all of it. */
 export const postRevocations: Handler = forAdmins(async (app, request, admin) => {
   const { subject, family, client, issued_before: issuedBefore, reason } = await jsonBody(request, RevocationBody);
   const { revoked } = await revoke(app, { which: selectorOf({ subject, family, client }), issuedBefore, reason });
@@ -62,6 +63,7 @@ export const postGlobalTokenRevocation: Handler = forAdmins(async (app, request,
   return noContent();
 });
 
+/** Newest first; `next_cursor` is null on the last page, and fits no other question. */
 export const getFamilies: Handler = forAdmins(async (app, request) => {
   const { cursor, limit, ...filter } = queryOf(request, FamiliesQuery);
   // The size of a page may change from one to the next; what is listed may not.
@@ -77,6 +79,7 @@ export const getFamilies: Handler = forAdmins(async (app, request) => {
 /** Where the id begins in the path of one family. */
 const FAMILY = '/admin/v1/families/'.length;
 
+/** 400 for what is no whole id, 404 for one that is not there. */
 export const getFamily: Handler = forAdmins(async (app, request) => {
   const id = request.path.slice(FAMILY);
   if (!isUuidv7(id)) throw invalidRequest('The last part of the path must be a session id.');
@@ -89,8 +92,10 @@ async function keysAnswer(app: App, more: Readonly<Record<string, unknown>> = {}
   return json(200, { keys: outlooks.map(({ key }) => keyView(key)), ...more });
 }
 
+/** Both rings, in the order of `listKeyOutlooks`. */
 export const getKeys: Handler = forAdmins((app) => keysAnswer(app));
 
+/** Answers with the keys as they are then; `revoked`: sessions that a compromised refresh key has cost. */
 export const postKeyRotation: Handler = forAdmins(async (app, request, admin) => {
   const { ring = 'access', compromised, kid } = await optionalJsonBody(request, KeyRotationBody);
   const { revoked } =
@@ -101,6 +106,7 @@ export const postKeyRotation: Handler = forAdmins(async (app, request, admin) =>
   return keysAnswer(app, { revoked });
 });
 
+/** Oldest first; without `after` from the first event that is kept. */
 export const getEvents: Handler = forAdmins(async (app, request) => {
   const { events, nextCursor } = await listEventPage(app, queryOf(request, EventsQuery));
   return json(200, { events, next_cursor: nextCursor });

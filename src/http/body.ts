@@ -7,10 +7,14 @@ import { countHeader, type HttpRequest, invalidRequest } from './request.ts';
 const tooLarge = (limit: number): Refusal =>
   new Refusal('payload_too_large', `The body is longer than ${limit} bytes; send a smaller one.`);
 
+const notWhole = (): Refusal => invalidRequest('The body did not arrive whole.');
+
 /** @throws Refusal payload_too_large, invalid_request */
 function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
   const announced = Number(incoming.headers['content-length'] ?? 0);
   if (announced > limit) return Promise.reject(tooLarge(limit));
+  // Its caller went while we asked who it is: nothing will be told of it any more, and whoever waited would wait for ever.
+  if (incoming.destroyed) return Promise.reject(notWhole());
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -23,7 +27,7 @@ function readBytes(incoming: IncomingMessage, limit: number): Promise<Buffer> {
         chunks.push(chunk);
       }
     });
-    const broken = (): void => reject(invalidRequest('The body did not arrive whole.'));
+    const broken = (): void => reject(notWhole());
     incoming.once('error', broken);
     incoming.once('close', broken);
     incoming.once('end', () => {
@@ -79,7 +83,7 @@ function hasUnpairedEscape(text: string): boolean {
   for (const match of text.matchAll(/\\(?:u([0-9a-fA-F]{4})|.)/gs)) {
     const unit = match[1] === undefined ? -1 : Number.parseInt(match[1], 16);
     const isLow = unit >= 0xdc00 && unit <= 0xdfff;
-    if (isHighPending !== (isLow && match.index === expectedAt) && (isHighPending || isLow)) return true;
+    if (isHighPending ? !isLow || match.index !== expectedAt : isLow) return true;
     if (unit === 0) return true;
     isHighPending = unit >= 0xd800 && unit <= 0xdbff;
     expectedAt = match.index + match[0].length;

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ClientCredentials } from '../operations/authenticate-client.ts';
 import { countHeader } from './request.ts';
 
+/** What the header is, before anybody asks whether it is right. */
 export type Authorization =
   | { readonly scheme: 'none' }
   | { readonly scheme: 'basic'; readonly credentials: ClientCredentials }

@@ -9,6 +9,7 @@ const EXPOSED_HEADERS = 'Retry-After, WWW-Authenticate, X-Request-Id';
 /** Seconds that a browser may keep a preflight's answer. */
 const PREFLIGHT_AGE = '600';
 
+/** Credentials are never allowed: nothing here goes by cookies. */
 export interface CrossOriginPolicy {
   /** Of every answer, errors included: a page that may not read why it was refused cannot act on it. */
   headers(request: HttpRequest, route: Route | undefined): Readonly<Record<string, string>>;

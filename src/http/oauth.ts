@@ -39,6 +39,7 @@ const required = (form: Form, name: string): string => {
   return value;
 };
 
+/** RFC 6749 §6. Errors as its §5.2 has them: 400, without the `reason` of `/refresh`. */
 export async function postToken(app: App, request: HttpRequest): Promise<Answer> {
   const requestKey = requestKeyOf(request.incoming);
   const form = await formBody(request);
@@ -64,14 +65,23 @@ export async function postToken(app: App, request: HttpRequest): Promise<Answer>
   return errorAnswer('invalid_grant', GRANT_REJECTIONS[outcome.reason], { status: 400 });
 }
 
-/** By Basic, by the body, or by the secret as a bearer token. */
+/**
+ * By Basic, by the body, or by the secret as a bearer token: one of them. A `client_id` beside the last has to be its own.
+ * @throws Refusal invalid_request, invalid_client
+ */
 function serverCredentials(request: HttpRequest, form: Form): ClientCredentials | undefined {
   const authorization = readAuthorization(request.incoming);
-  if (authorization.scheme === 'bearer') return { id: null, secret: authorization.token };
+  if (authorization.scheme === 'bearer') {
+    if (form.has('client_secret')) {
+      throw invalidRequest('Authenticate one way: by a bearer secret, or by client_id and client_secret in the body.');
+    }
+    return { id: form.get('client_id') ?? null, secret: authorization.token };
+  }
   const credentials = appCredentials(request, form);
   return credentials === undefined || credentials.secret === null ? undefined : credentials;
 }
 
+/** RFC 7662 §2. Of a token that is not active it says no more than that (§2.2). */
 export async function postIntrospect(app: App, request: HttpRequest): Promise<Answer> {
   const form = await formBody(request);
   const resourceServer = await authenticateClient(app, serverCredentials(request, form), 'resource-server');
@@ -81,6 +91,7 @@ export async function postIntrospect(app: App, request: HttpRequest): Promise<An
   return json(200, { active: true, token_type: 'Bearer', ...outcome.token.extra, ...claims });
 }
 
+/** RFC 7009 §2. 200 also for a token that means nothing (§2.2); it ends the whole session. */
 export async function postRevoke(app: App, request: HttpRequest): Promise<Answer> {
   const form = await formBody(request);
   const client = await authenticateApp(app, appCredentials(request, form));

@@ -19,6 +19,7 @@ import type { RoutePath } from './routes.ts';
 /** Who may call: nobody in particular, an app, a resource server, an admin client, a proxy for a user. */
 export type Caller = 'anyone' | 'app' | 'resource-server' | 'admin' | 'proxy';
 
+/** One row of the table of paths as openapi.json has it. */
 export interface Operation {
   /** Of a row that takes any method, the one that most callers send. */
   readonly method: 'get' | 'post';
@@ -74,6 +75,7 @@ const get = (summary: string, caller: Caller, more: Omit<Operation, 'method' | '
   ...more,
 });
 
+/** In the order of the table of paths. */
 export const OPERATIONS: Readonly<Record<RoutePath, Operation>> = {
   '/login': post('Begins a session.', 'app', {
     json: LoginBody,

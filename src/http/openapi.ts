@@ -128,6 +128,7 @@ export function openApiDocument(issuer: string): Json {
 
 const documents = new WeakMap<App, Answer>();
 
+/** Rendered once for an app, and good for five minutes with its caller. */
 export async function getOpenApi(app: App): Promise<Answer> {
   const known = documents.get(app) ?? json(200, openApiDocument(app.config.issuer), { 'Cache-Control': 'max-age=300' });
   documents.set(app, known);

@@ -7,6 +7,7 @@ import { printable } from '../domain/printable.ts';
 import type { Origin } from '../domain/token-family.ts';
 import { Refusal } from '../refusal.ts';
 
+/** What a handler is given. Nothing of the body is read yet. */
 export interface HttpRequest {
   readonly incoming: IncomingMessage;
   readonly method: string;
@@ -25,6 +26,7 @@ const USER_AGENT_LIMIT = 256;
 /** Hops looked at in X-Forwarded-For; a longer list is nobody's real path. */
 const HOP_LIMIT = 32;
 
+/** @param description what is wrong and what to send, in one sentence */
 export const invalidRequest = (description: string): Refusal => new Refusal('invalid_request', description);
 
 /** How often a header was sent; Node keeps only the first of some and joins others. */

@@ -127,7 +127,11 @@ function bind(server: Server, { key, host, port }: ListenOptions): Promise<void>
       const remedy = inUse ? `${REMEDIES[key].inUse(port)}: ss -ltnp 'sport = :${port}'` : REMEDIES[key].other;
       reject(new Refusal('address_in_use', description, { remedy, cause: error }));
     });
-    server.listen({ host, port, backlog: 1_024 }, resolve);
+    server.listen({ host, port, backlog: 1_024 }, () => {
+      // From now on it tells of a connection that it could not take, as of the last file descriptor: that one is lost.
+      server.on('error', () => undefined);
+      resolve();
+    });
   });
 }
 

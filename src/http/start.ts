@@ -14,11 +14,13 @@ import { makeHandling } from './handle.ts';
 import { listenForMetrics, serveMetrics } from './metrics.ts';
 import { type HttpServer, listen } from './server.ts';
 
+/** The schema is brought up to date on SQLite, and must be so on Postgres. */
 export interface StartOptions extends Omit<OpenOptions, 'schema'> {
   /** The issuer when none is configured, for the address that was bound. */
   readonly defaultIssuer?: (host: string, port: number) => string;
 }
 
+/** `host` and `port` as they were bound: of port 0, the one that was free. */
 export interface RunningServer {
   readonly app: App;
   readonly host: string;

@@ -18,6 +18,7 @@ const verifyAnswer = (outcome: VerifyOutcome): Answer =>
       : { active: false, reason: outcome.reason },
   );
 
+/** Contract §3. Only a resource server may ask, and about its own audiences alone. */
 export async function postVerify(app: App, request: HttpRequest): Promise<Answer> {
   const resourceServer = await authenticateClient(app, clientCredentials(request.incoming), 'resource-server');
   const body = await jsonBody(request, VerifyBody);

@@ -2,16 +2,19 @@
 import type { App } from '../app.ts';
 import { JWKS_MAX_AGE } from '../domain/signing-key.ts';
 import { readiness } from '../operations/health.ts';
-import { type Answer, errorAnswer, json } from './answer.ts';
+import { Refusal } from '../refusal.ts';
+import { type Answer, json } from './answer.ts';
 import type { HttpRequest } from './request.ts';
 
 const cacheable = { 'Cache-Control': `max-age=${JWKS_MAX_AGE / 1_000}` } as const;
 
+/** RFC 7517 §5: next, active and retiring keys. 304 for who has them already (RFC 9110 §13.1.2). */
 export async function getJwks(app: App, request: HttpRequest): Promise<Answer> {
   const { jwks } = await app.keys.current();
   const headers = { ...cacheable, ETag: jwks.etag };
   const known = request.incoming.headers['if-none-match'];
-  if (known?.split(',').some((etag) => etag.trim().replace(/^W\//, '') === jwks.etag)) return { status: 304, headers };
+  const isKnown = (etag: string): boolean => etag === '*' || etag.replace(/^W\//, '') === jwks.etag;
+  if (known?.split(',').some((etag) => isKnown(etag.trim()))) return { status: 304, headers };
   return { status: 200, body: jwks.text, headers: { 'Content-Type': 'application/jwk-set+json', ...headers } };
 }
 
@@ -38,10 +41,11 @@ export async function getMetadata(app: App): Promise<Answer> {
   );
 }
 
+/** The process answers. It asks nobody, so that a database that is away restarts no server. */
 export const getHealth = async (): Promise<Answer> => json(200, { status: 'ok' });
 
 /** A key that cannot be read only degrades; a stop says so before connections are closed. */
 export async function getReadiness(app: App, _request: HttpRequest, isStopping: () => boolean): Promise<Answer> {
-  if (isStopping()) return errorAnswer('temporarily_unavailable', 'The server is stopping; ask another one.');
+  if (isStopping()) throw new Refusal('temporarily_unavailable', 'The server is stopping; ask another one.');
   return json(200, { status: await readiness(app) });
 }

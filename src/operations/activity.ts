@@ -57,10 +57,11 @@ export async function readFigures({ store }: App): Promise<Figures> {
   };
 }
 
+/** Of the receivers that are configured here, but for `dead`, which counts those of all. */
 export interface ReceiverReport {
   readonly ok: number;
   readonly disabled: number;
-  /** Receivers whose last attempt failed, and the next attempt at any of them. */
+  /** Receivers whose next delivery has failed before, and when it is due. */
   readonly retrying: number;
   readonly nextAttemptAt: EpochMs | null;
   /** Dead letters, at most 1,000 of them. */
@@ -69,6 +70,7 @@ export interface ReceiverReport {
 
 const DEAD_COUNTED = 1_000;
 
+/** `ok` is what is neither disabled nor retrying: a receiver that no worker has known yet, too. */
 export async function reportOnReceivers(app: App): Promise<ReceiverReport> {
   const keys = receiversOf(app.config).map(({ key }) => key);
   return app.store.read(async (db) => {

@@ -18,6 +18,7 @@ export const invalidClient = (): Refusal =>
 /** Younger than this, the table is not read again for an unknown client, ms. */
 const UNKNOWN_CLIENT_AGE = 250;
 
+/** Undefined means unknown 250 ms ago at most: for an id that it does not know, a server reads the table again. */
 export async function findClientById(app: App, id: ClientId): Promise<Client | undefined> {
   const known = (await app.clients.current()).byId.get(id);
   return known ?? (await app.clients.current(UNKNOWN_CLIENT_AGE)).byId.get(id);

@@ -3,6 +3,7 @@ import type { App } from '../app.ts';
 import { Refusal } from '../refusal.ts';
 import { backupSqlite, type CopyWatch } from '../store/backup.ts';
 
+/** `took`: milliseconds. */
 export interface Backup {
   readonly bytes: number;
   readonly took: number;

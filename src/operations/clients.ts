@@ -31,10 +31,13 @@ const limits = {
   /** A user with more sessions than this at one client is a machine. */
   maxSessions: 1_000,
   audiences: 32,
+  /** Characters of all of them, which travel in every access token: with them, and the claims, it stays below 8 KiB. */
+  audienceLength: 1_024,
 } as const;
 
 const AUDIENCE = /^[\x21-\x7e]{1,255}$/;
 
+/** A member of `policy` that is left out, or null, is the server's own setting. */
 export interface NewClient {
   readonly id: string;
   readonly type: ClientType;
@@ -73,6 +76,9 @@ function checkClient(app: App, client: Pick<Client, 'type' | 'audiences' | 'poli
   if (audiences.length > limits.audiences) throw invalid(`A client has at most ${limits.audiences} audiences.`);
   if (!audiences.every((audience) => AUDIENCE.test(audience))) {
     throw invalid('An audience is 1 to 255 visible ASCII characters.');
+  }
+  if (type === 'app' && audiences.join('').length > limits.audienceLength) {
+    throw invalid(`The audiences of an app have at most ${limits.audienceLength} characters together.`);
   }
   checkPolicy(app, policy);
 }
@@ -119,9 +125,12 @@ export async function addClient(
     await recordEvent(tx, { type: 'client.created', data: { client_id: id, client_type: request.type } });
     return added;
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return { client, secret };
 }
+
+/** After the commit. Who cannot look now sees the change within a second all the same, and a new secret must not be lost for it. */
+const lookAgain = (app: App): Promise<unknown> => app.clients.reload().catch(() => undefined);
 
 /** @throws Refusal not_found */
 async function lockedClient(tx: Tx, id: ClientId): Promise<Client> {
@@ -142,14 +151,14 @@ export async function changeClient(app: App, request: ClientChange): Promise<Cli
     await updateClient(tx, after);
     return after;
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return changed;
 }
 
 /** All of them, by id: there are few. */
 export const listAllClients = (app: App): Promise<readonly Client[]> => app.store.read(listClients);
 
-/** The old secret stops working at once. @throws Refusal invalid_request, not_found, conflict for a public client */
+/** After two seconds no server takes the old secret. @throws Refusal invalid_request, not_found, conflict if it is public */
 export async function rotateClientSecret(
   app: App,
   text: string,
@@ -164,7 +173,7 @@ export async function rotateClientSecret(
     await recordEvent(tx, { type: 'client.secret_rotated', data: { client_id: id } });
     return { ...before, secretHash, secretRotatedAt: tx.now };
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return { client, secret };
 }
 
@@ -211,6 +220,6 @@ export async function removeClient(
     }
     return count;
   });
-  await app.clients.reload();
+  await lookAgain(app);
   return { revoked };
 }

@@ -19,6 +19,7 @@ const BATCH = 200;
 /** Candidates that a refusal names. */
 const CANDIDATES = 10;
 
+/** `cursor`: the `nextCursor` of the page before. */
 export interface DeliveryListRequest {
   readonly state?: DeliveryState | undefined;
   readonly cursor?: string | undefined;
@@ -47,6 +48,7 @@ export async function listDeliveryPage(
   };
 }
 
+/** Counted in deliveries: one for each receiver of an event. */
 export interface Retried {
   /** Dead letters that begin anew, and failed deliveries that are tried now. */
   readonly retried: number;
@@ -64,7 +66,8 @@ export async function retryEvent(app: App, text: string): Promise<Retried> {
   const { id, number } = await resolveEvent(app, text);
   return app.store.write(async (tx) => {
     const before = await listDeliveries(tx, { eventId: id, limit: DELIVERY_PAGE.max });
-    const retried = (await revive(tx, [number])) + (await hastenDeliveries(tx, [number]));
+    // In this order: what is revived is due at once, and would be counted again.
+    const retried = (await hastenDeliveries(tx, [number])) + (await revive(tx, [number]));
     const delivered = before.filter(({ state }) => state === 'delivered').length;
     return { retried, delivered, underWay: before.length - delivered - retried };
   });

@@ -60,6 +60,10 @@ export interface ExamineOptions {
   readonly isQuick?: boolean;
 }
 
+/**
+ * In the order of the checks. Never throws: that a check failed is its finding. Where the schema is not up to date, only
+ * the database and the schema are looked at.
+ */
 export async function examine(app: App, { isDefault, isQuick = false }: ExamineOptions): Promise<readonly Finding[]> {
   const database = await attempt(app, { name: 'database', run: (one) => checkDatabase(one, isQuick) });
   const schema = await attempt(app, { name: 'schema', run: checkSchema });

@@ -15,6 +15,7 @@ import { type EventView, eventView, type FamilyView, familyView, type TimelineVi
 /** Families on one page. */
 export const FAMILY_PAGE = { default: 50, max: 500 } as const;
 
+/** `since`: logged in at or after. `cursor`: the `nextCursor` of the page before. */
 export interface FamilyListRequest {
   readonly subject?: Subject | undefined;
   readonly client?: ClientId | undefined;

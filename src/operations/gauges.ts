@@ -13,6 +13,7 @@ const COUNTED = 10_000;
 
 const one = (value: number): readonly GaugeValue[] => [{ labels: {}, value }];
 
+/** Once for an app. Each is looked up when the metrics are asked for; what fails then is left out. */
 export function showGauges(app: App): void {
   const { metrics, passwords, store, feed } = app;
   metrics.gauge({

@@ -17,6 +17,7 @@ import { findClientById } from './authenticate-client.ts';
 import { keyRingFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
 
+/** What the `typ` of the header says, be it genuine or not. */
 export type TokenKind = 'access' | 'refresh' | 'unknown';
 type Json = Readonly<Record<string, unknown>>;
 

@@ -20,6 +20,7 @@ export interface KeyStep {
   readonly at: EpochMs;
 }
 
+/** `step` is null where no time is set: an `active` or `next` key without the other one. */
 export interface KeyOutlook {
   readonly key: SigningKey;
   readonly step: KeyStep | null;

@@ -38,6 +38,7 @@ import { type AppPolicy, policyOf } from './policy.ts';
 /** Characters of a username and a device label; bytes of a password (contract §3). */
 const limits = { username: 256, password: 1_024, device: 128 } as const;
 
+/** `POST /login` (contract §3). The password comes out as a `Secret`, not normalized in any way. */
 export const LoginBody = z.object({
   username: z
     .string()
@@ -176,10 +177,7 @@ async function noteThrottled(app: App, tx: Tx, attempt: Attempt): Promise<void> 
   });
 }
 
-/**
- * Counts a failure. Attempts that ran side by side are judged here again: beyond the limit none of them learns whether
- * its password was right.
- */
+/** Counts a failure, judged again: beyond the limit none of those side by side learns whether its password was right. */
 async function fail(app: App, tx: Tx, attempt: Attempt): Promise<LoginOutcome> {
   await lockFailures(tx, attempt.userBucket, attempt.addressBucket);
   const failures = await findFailures(tx, attempt.userBucket, attempt.addressBucket);
@@ -295,7 +293,7 @@ async function limitSessions(
   const sessions = (await listLiveFamilies(tx, subject, tx.now, client)).filter(
     (family) => familyState(family, idleTimeout, tx.now) === 'live',
   );
-  for (const family of sessions.slice(0, Math.max(0, sessions.length - maxSessions + 1))) {
+  for (const family of sessions.slice(maxSessions - 1).reverse()) {
     await revokeFamilies(tx, { family: family.id }, { cause: 'session_limit' });
   }
 }

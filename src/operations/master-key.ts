@@ -11,7 +11,7 @@ import {
 } from '../crypto/master-key.ts';
 import { Refusal } from '../refusal.ts';
 import { findSetting, storeSetting } from '../store/settings.ts';
-import { listKeys } from '../store/signing-keys.ts';
+import { listKeys, lockKeyRings } from '../store/signing-keys.ts';
 import type { Reader, Store, Tx } from '../store/store.ts';
 
 export interface MasterKeyRequest {
@@ -38,6 +38,8 @@ export async function openMasterKey(request: MasterKeyRequest): Promise<MasterKe
     (await store.read((db) => opensCheck(db, master, instance))) ??
     // The first one leaves a check value; every later one must open it, before anything else is written.
     (await store.write(async (tx) => {
+      // Two servers with a key each, at the first start of both: one of them is right.
+      await lockKeyRings(tx);
       const opens = await opensCheck(tx, master, instance);
       if (opens === undefined) await storeCheck(tx, master, instance);
       return opens ?? true;
@@ -51,6 +53,7 @@ export async function openMasterKey(request: MasterKeyRequest): Promise<MasterKe
   return master;
 }
 
+/** How a message begins that speaks of it: a path, a variable; never what it is. */
 export const nameOf = (source: SecretSource): string =>
   source.kind === 'file'
     ? source.path
@@ -114,6 +117,7 @@ function makeFile(path: string): void {
   }
 }
 
+/** Only a file can be: what came from a variable or the configuration was read with it. */
 export const isMasterKeyMissing = (source: SecretSource): boolean =>
   source.kind === 'file' && readMasterKeyFile(source.path).kind === 'missing';
 

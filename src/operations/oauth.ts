@@ -33,6 +33,8 @@ async function ownerOf(
   if (refresh.kind !== 'malformed') return refresh.claims;
   const access = readAccessToken(token, ring, issuer, now);
   if (access.kind === 'malformed') return undefined;
+  // Who has a stolen key could end any session with it.
+  if (ring.access.byId.get(access.claims.kid)?.state === 'compromised') return undefined;
   const { sid, client_id } = access.claims.claims;
   return { sid, clientId: client_id };
 }

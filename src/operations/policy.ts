@@ -6,6 +6,7 @@ import type { RotationPolicy } from '../domain/rotation.ts';
 import type { DurationMs } from '../domain/time.ts';
 import type { IdleLimits } from '../store/family-pages.ts';
 
+/** `maxSessions` is of one subject at this client; null sets no limit. */
 export interface AppPolicy extends RotationPolicy {
   readonly refreshTokenTtl: DurationMs;
   readonly maxSessions: number | null;

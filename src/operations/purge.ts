@@ -32,6 +32,7 @@ const limits = {
   every: HOUR,
 } as const;
 
+/** Rows that are gone, named as `--json` has them (contract §12). */
 export interface Purged {
   readonly refresh_tokens: number;
   readonly families: number;
@@ -58,13 +59,14 @@ export async function purge(app: App, signal?: AbortSignal): Promise<Purged> {
     },
   };
   const families = await purgeFamilies(work);
+  // After the families: with what is left of those that have gone.
   const timeline = await purgeTimeline(work);
   const events = await purgeEvents(work);
   await purgeFeed(work);
   await purgeFailures(work);
   return {
-    refresh_tokens: timeline + families.refreshTokens,
-    families: families.families,
+    refresh_tokens: timeline,
+    families,
     events,
     keys: await purgeKeys(work),
   };
@@ -72,7 +74,9 @@ export async function purge(app: App, signal?: AbortSignal): Promise<Purged> {
 
 /** For the worker: once an hour, by whichever worker looks first. @returns undefined when it is not time */
 export async function purgeOnSchedule(app: App, signal: AbortSignal): Promise<Purged | undefined> {
-  const isDue = (last: string | undefined, now: number): boolean => Number(last ?? 0) + limits.every <= now;
+  // A last time in the future was told by a clock that has stepped back since.
+  const isDue = (last: string | undefined, now: number): boolean =>
+    Number(last ?? 0) + limits.every <= now || Number(last) > now;
   const last = await app.store.read((db) => findSetting(db, 'purged'));
   if (!isDue(last, app.clock.now())) return undefined;
   const isOurs = await app.store.write(async (tx) => {
@@ -88,18 +92,16 @@ const chunks = <T>(items: readonly T[], size: number): readonly (readonly T[])[]
 
 const isStopped = ({ signal }: Work): boolean => signal?.aborted === true;
 
-async function purgeFamilies(work: Work): Promise<{ families: number; refreshTokens: number }> {
+async function purgeFamilies(work: Work): Promise<number> {
   const { app } = work;
   const cutoff = after(app.clock.now(), -app.config.retention.families);
-  const gone = { families: 0, refreshTokens: 0 };
+  let gone = 0;
   let from: string | undefined = '';
   while (from !== undefined && !isStopped(work)) {
     const start: string = from;
     const { expired, next } = await app.store.read((db) => findExpiredFamilies(db, start, cutoff, limits.page));
     for (const some of chunks(expired, limits.batch)) {
-      const step = await work.write((tx) => deleteFamilies(tx, some, cutoff));
-      gone.families += step.families;
-      gone.refreshTokens += step.refreshTokens;
+      gone += await work.write((tx) => deleteFamilies(tx, some, cutoff));
     }
     from = next;
   }
@@ -128,12 +130,15 @@ async function purgeTimeline(work: Work): Promise<number> {
 
 async function purgeEvents(work: Work): Promise<number> {
   const { app } = work;
-  const cutoff = after(app.clock.now(), -app.config.retention.events);
+  const now = app.clock.now();
+  const cutoff = after(now, -app.config.retention.events);
   let gone = 0;
-  while (!isStopped(work)) {
-    const old = await app.store.read((db) => findOldEvents(db, cutoff, limits.batch));
+  let from: number | undefined = 0;
+  while (from !== undefined && !isStopped(work)) {
+    const start: number = from;
+    const { old, next } = await app.store.read((db) => findOldEvents(db, start, { cutoff, now }, limits.batch));
     if (old.length > 0) gone += await work.write((tx) => deleteEvents(tx, old));
-    if (old.length < limits.batch) break;
+    from = next;
   }
   return gone;
 }

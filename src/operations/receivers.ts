@@ -10,12 +10,14 @@ import type { Secret } from '../domain/secret.ts';
 import { after, DAY } from '../domain/time.ts';
 import { registerReceivers } from '../store/receivers.ts';
 
+/** A subscription with the way to it, secrets included: for a worker, never to be shown. */
 export type Receiver = Subscription &
   (
     | { readonly kind: 'webhook'; readonly url: string; readonly secrets: readonly Secret[] }
     | { readonly kind: BrokerKind; readonly url: Secret; readonly name: string }
   );
 
+/** By the scheme of the URL; TLS is no kind of its own. */
 export type BrokerKind = 'amqp' | 'nats' | 'redis';
 
 const BROKER_KINDS: Readonly<Record<string, BrokerKind>> = {
@@ -35,6 +37,7 @@ function placeOf(url: string): string {
 /** Characters of a receiver's key: 96 bits, for at most 64 receivers. */
 const KEY_LENGTH = 16;
 
+/** Webhooks, then brokers, in the order of the configuration. A key stays when a login or a secret is exchanged. */
 export function receiversOf({ events }: Pick<Config, 'events'>): readonly Receiver[] {
   const seen = new Map<string, number>();
   const keyOf = (place: string): ReceiverKey => {

@@ -45,6 +45,7 @@ export interface FirstLook {
   readonly hasClients: boolean;
 }
 
+/** The schema must be up to date. @throws Refusal schema_behind, temporarily_unavailable */
 export async function firstLook({ config, store }: App): Promise<FirstLook> {
   const { current } = await schemaStatus(store);
   return store.read(async (db) => ({

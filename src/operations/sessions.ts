@@ -11,20 +11,16 @@ import type { DurationMs, EpochMs } from '../domain/time.ts';
 import { familyState, hasEnded, type TokenFamily } from '../domain/token-family.ts';
 import { Refusal } from '../refusal.ts';
 import type { Tx } from '../store/store.ts';
-import {
-  type FamilySelector,
-  findFamily,
-  listLiveFamilies,
-  lockFamily,
-  revokeFamilies,
-} from '../store/token-families.ts';
+import { type FamilySelector, findFamily, listLiveFamilies, revokeFamilies } from '../store/token-families.ts';
 import { findClientById } from './authenticate-client.ts';
 import { keyRingFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
 import type { RefreshRejection } from './rotate.ts';
 
+/** `POST /sessions` (contract §3). */
 export const SessionsBody = z.object({ refresh_token: z.string() });
 
+/** `POST /logout` (contract §3); without an option it ends the token's own session. */
 export const LogoutBody = z
   .object({
     refresh_token: z.string(),
@@ -45,10 +41,12 @@ export type LogoutScope =
   | { readonly kind: 'own' | 'others' | 'everywhere' }
   | { readonly kind: 'session'; readonly sid: FamilyId };
 
+/** As a refresh would say, but `spent` for a token that was rotated away: here that is no reuse. */
 export type HolderRejection = Exclude<RefreshRejection, 'malformed' | 'mismatch' | 'reused'> | 'spent';
 export type Rejected = { readonly kind: 'rejected'; readonly reason: HolderRejection };
 
 export type LogoutOutcome = { readonly kind: 'ended' } | Rejected;
+/** `sessions`: the last refreshed first; `current` is one of them. */
 export type SessionsOutcome =
   | { readonly kind: 'listed'; readonly sessions: readonly TokenFamily[]; readonly current: FamilyId }
   | Rejected;
@@ -95,27 +93,30 @@ export async function logout(app: App, refreshToken: string, scope: LogoutScope)
   }
   if (isExpired) return rejected('expired');
   const { idleTimeout } = policyOf(app, await findClientById(app, claims.clientId));
-  return app.store.write(async (tx): Promise<LogoutOutcome> => {
-    const rejection = judgeHolder(await lockFamily(tx, claims.sid), claims, idleTimeout, tx.now);
+  const outcome = await app.store.write(async (tx): Promise<LogoutOutcome | undefined> => {
+    // Not locked: families are locked in the order of their ids, or two that end each other's would wait in a circle.
+    const rejection = judgeHolder(await findFamily(tx, claims.sid), claims, idleTimeout, tx.now);
     if (rejection !== undefined) return rejected(rejection);
-    await endSessions(tx, claims, scope);
-    return { kind: 'ended' };
+    return (await endSessions(tx, claims, scope)) ? { kind: 'ended' } : undefined;
   });
+  // Not thrown inside: on SQLite it would undo, and run again, all changes that share the commit.
+  if (outcome === undefined) throw new Refusal('not_found', 'There is no such session; list the sessions again.');
+  return outcome;
 }
 
+/** @returns false when the one session is not there, not the subject's, or has ended before */
 async function endSessions(
   tx: Tx,
   { sub, sid }: RefreshTokenClaims,
   scope: Exclude<LogoutScope, { kind: 'own' }>,
-): Promise<void> {
+): Promise<boolean> {
   if (scope.kind === 'session') {
     const other = await findFamily(tx, scope.sid);
-    const ended = other?.subject === sub ? await revokeFamilies(tx, { family: scope.sid }, { cause: 'logout' }) : [];
-    if (ended.length === 0) throw new Refusal('not_found', 'There is no such session; list the sessions again.');
-    return;
+    return other?.subject === sub && (await revokeFamilies(tx, { family: scope.sid }, { cause: 'logout' })).length > 0;
   }
   const which: FamilySelector = scope.kind === 'others' ? { subject: sub, except: sid } : { subject: sub };
   while ((await revokeFamilies(tx, which, { cause: 'logout' })).length > 0);
+  return true;
 }
 
 /** The subject's own live families. @throws Refusal invalid_request, temporarily_unavailable */
@@ -129,9 +130,7 @@ export async function listSessions(app: App, refreshToken: string): Promise<Sess
     const rejection = judgeHolder(await findFamily(db, claims.sid), claims, idleTimeout(claims.clientId), now);
     if (rejection !== undefined) return rejected(rejection);
     const families = await listLiveFamilies(db, claims.sub, now);
-    const sessions = families
-      .filter((family) => familyState(family, idleTimeout(family.clientId), now) === 'live')
-      .reverse();
+    const sessions = families.filter((family) => familyState(family, idleTimeout(family.clientId), now) === 'live');
     return { kind: 'listed', sessions, current: claims.sid };
   });
 }

@@ -24,6 +24,7 @@ export function shortEnds(text: string): { readonly start: string; readonly end:
   return start === undefined || end === undefined ? undefined : { start, end };
 }
 
+/** @param candidates whole ids, of which ten are named */
 export function ambiguous(what: string, candidates: readonly string[]): Refusal {
   const shown = candidates.slice(0, CANDIDATES).join(', ');
   const more = candidates.length > CANDIDATES ? ', and more' : '';

@@ -9,8 +9,10 @@ import type { KeyRing } from '../crypto/key-ring.ts';
 import type { Client } from '../domain/client.ts';
 import { keyRingFor } from './key-ring.ts';
 
+/** `POST /verify` (contract §3). Without `audience`: any of those that the resource server is registered for. */
 export const VerifyBody = z.object({ token: z.string(), audience: z.string().min(1, 'is empty').optional() });
 
+/** In the order in which they are judged; all but `malformed` only of a genuine token. */
 export type InactiveReason = 'malformed' | 'expired' | 'wrong_audience' | 'revoked';
 
 export type VerifyOutcome =

@@ -54,6 +54,7 @@ export const familyView = (family: TokenFamily, idleTimeout: DurationMs | null, 
 });
 export type FamilyView = ReturnType<typeof familyView>;
 
+/** One generation, as `families show` has it (contract §12). */
 export const timelineView = (entry: TimelineEntry) => ({
   generation: entry.generation,
   issued_at: toRfc3339(entry.issuedAt),
@@ -63,6 +64,7 @@ export const timelineView = (entry: TimelineEntry) => ({
 
 export type TimelineView = ReturnType<typeof timelineView>;
 
+/** Contract §12. Nothing of the key itself: public keys are in the JWKS. */
 export const keyView = (key: SigningKey) => ({
   kid: key.kid,
   ring: key.ring,
@@ -76,6 +78,7 @@ export const keyView = (key: SigningKey) => ({
 const durationOrNull = (duration: DurationMs | null): string | null =>
   duration === null ? null : formatDuration(duration);
 
+/** Durations as people write them, null for the server's own setting. Of a secret only whether there is one. */
 export const clientView = (client: Client) => ({
   client_id: client.id,
   type: client.type,
@@ -90,6 +93,7 @@ export const clientView = (client: Client) => ({
   secret_rotated_at: timeOrNull(client.secretRotatedAt),
 });
 
+/** `username` as it was typed when the user was added; no hash. */
 export const userView = (user: User) => ({
   username: user.name,
   subject: user.subject,

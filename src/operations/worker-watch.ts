@@ -35,6 +35,7 @@ export interface WorkerReport {
   readonly isNeeded: boolean;
 }
 
+/** By the receivers that are configured here. @throws Refusal temporarily_unavailable */
 export async function reportOnWorker(app: App): Promise<WorkerReport> {
   const keys = receiversOf(app.config).map(({ key }) => key);
   const now = app.clock.now();
@@ -58,6 +59,7 @@ export async function reportOnWorker(app: App): Promise<WorkerReport> {
   });
 }
 
+/** For `doctor`: one finding on the worker, and one on dead letters where there are any. */
 export async function checkWorker(app: App): Promise<readonly Finding[]> {
   const { isAlive, seenAt, isNeeded, waitingSince, dead } = await reportOnWorker(app);
   const seen = seenAt === null ? 'none was ever seen' : `last seen ${toRfc3339(seenAt)}`;

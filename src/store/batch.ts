@@ -1,5 +1,6 @@
 /** Questions of one turn of the event loop, asked together: many requests that wait cost one round trip. */
 
+/** `size`: items of one batch at most. */
 export interface BatchOptions {
   /** Batches under way at once; while none is free, questions gather for the next. */
   readonly atOnce: number;

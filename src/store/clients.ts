@@ -34,10 +34,12 @@ const rowOf = (client: Client): ClientRow => ({
   secret_rotated_at: client.secretRotatedAt,
 });
 
+/** In order of their ids. */
 export async function listClients(db: Reader): Promise<Client[]> {
   return (await db.sql.selectFrom('clients').selectAll().orderBy('id').execute()).map(clientOf);
 }
 
+/** Of this moment, where the snapshot that requests go by may be a second old. */
 export async function findClient(db: Reader, id: ClientId): Promise<Client | undefined> {
   const row = await db.sql.selectFrom('clients').selectAll().where('id', '=', id).executeTakeFirst();
   return row === undefined ? undefined : clientOf(row);
@@ -59,6 +61,7 @@ export async function updateClient(tx: Tx, client: Client): Promise<void> {
   await tx.sql.updateTable('clients').set(values).where('id', '=', id).execute();
 }
 
+/** Notes the time. No error where there is no such client: whoever calls has locked it. */
 export async function setClientSecret(tx: Tx, id: ClientId, secretHash: Sha256): Promise<void> {
   await tx.sql
     .updateTable('clients')
@@ -67,6 +70,7 @@ export async function setClientSecret(tx: Tx, id: ClientId, secretHash: Sha256):
     .execute();
 }
 
+/** Its families stay: whoever calls ends them in the same transaction. */
 export async function deleteClient(tx: Tx, id: ClientId): Promise<void> {
   await tx.sql.deleteFrom('clients').where('id', '=', id).execute();
 }

@@ -2,7 +2,7 @@
  * Deliveries and their leases. A claim moves `next_attempt_at` to the end of its lease, so a worker that dies needs nobody
  * to clean up after it; and it counts the attempt, so that a worker which slept through its lease settles nothing.
  */
-import { sql as raw, type Selectable } from 'kysely';
+import { sql as raw, type Selectable, type SqlBool } from 'kysely';
 import type { Delivery, DeliveryState, ReceiverKey } from '../domain/delivery.ts';
 import type { FamilyId } from '../domain/ids.ts';
 import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
@@ -15,7 +15,15 @@ const ROWS_AT_ONCE = 500;
 
 /** Spelled out in the statement, so that the index of pending rows fits it. */
 const PENDING = raw.lit<DeliveryState>('pending');
+/** The same for the index of what is in a lane. */
+const inLane = (state: string) => raw<SqlBool>`${raw.ref(state)} in ('waiting', 'pending')`;
+/**
+ * A receiver that leads to no index. SQLite, without statistics, would rather read all that a receiver was ever sent than
+ * what is in a lane.
+ */
+const looked = (receiver: string) => raw<ReceiverKey>`${raw.ref(receiver)} || ''`;
 
+/** The delivery that a row tells of. */
 export const deliveryOf = (row: Selectable<DeliveryRow>): Delivery => ({
   receiver: row.receiver,
   number: row.event_number,
@@ -43,15 +51,17 @@ export async function listBusyLanes(
     .selectFrom('deliveries')
     .select(['receiver', 'family_id'])
     .where('family_id', 'in', families)
-    .where('receiver', 'in', receivers)
-    .where('state', 'in', ['waiting', 'pending'])
+    .where(looked('receiver'), 'in', receivers)
+    .where(inLane('state'))
     .orderBy('event_number');
   const rows = await (tx.dialect === 'postgres' ? query.forUpdate() : query).execute();
   return new Set(rows.flatMap((row) => (row.family_id === null ? [] : [laneOf(row.receiver, row.family_id)])));
 }
 
+/** `lastError` says why one is `dead` from the start. */
 export type NewDelivery = Pick<Delivery, 'receiver' | 'number' | 'familyId' | 'state' | 'lastError'>;
 
+/** Due at once where they are `pending`. A second delivery of an event to a receiver is the driver's error. */
 export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
   for (let start = 0; start < deliveries.length; start += ROWS_AT_ONCE) {
     const rows = deliveries.slice(start, start + ROWS_AT_ONCE).map((delivery) => ({
@@ -99,6 +109,7 @@ export async function hasDue(db: Reader, receiver: ReceiverKey, now: EpochMs): P
   return row !== undefined;
 }
 
+/** Whose deliveries, and at most how many. */
 export interface Claim {
   readonly receiver: ReceiverKey;
   readonly limit: number;
@@ -106,6 +117,7 @@ export interface Claim {
   readonly lease: DurationMs;
 }
 
+/** With the event that it carries. It is ours until `leasedUntil`, and settled by `settleDelivery`. */
 export interface ClaimedDelivery extends Delivery {
   readonly event: RecordedEvent;
 }
@@ -138,6 +150,7 @@ export async function claimDeliveries(tx: Tx, { receiver, limit, lease }: Claim)
     .sort((one, other) => one.number - other.number);
 }
 
+/** What becomes of a claim. `error` is null where the attempt was given up, and none had failed before. */
 export type Settlement =
   | { readonly state: 'delivered' }
   | { readonly state: 'dead'; readonly error: string }
@@ -194,33 +207,37 @@ export const promote = prepared<{ receiver: ReceiverKey; family_id: FamilyId; no
       eb
         .selectFrom('deliveries as first')
         .select((inner) => inner.fn.min('first.event_number').as('number'))
-        .where('first.receiver', '=', slot.receiver)
+        .where(looked('first.receiver'), '=', slot.receiver)
         .where('first.family_id', '=', slot.family_id)
-        .where('first.state', 'in', ['waiting', 'pending']),
+        .where(inLane('first.state')),
     )
     .where('state', '=', 'waiting'),
 );
 
 /** Makes dead letters of what is still to be delivered to one receiver. @returns how many; fewer than `limit`: none is left */
 export async function buryDeliveries(tx: Tx, receiver: ReceiverKey, error: string, limit: number): Promise<number> {
-  const candidates = tx.sql
-    .selectFrom('deliveries')
-    .select('event_number')
-    .where('receiver', '=', receiver)
-    .where('state', 'in', ['waiting', 'pending'])
-    .orderBy('event_number')
-    .limit(limit);
-  const chosen = await (tx.dialect === 'postgres' ? candidates.forUpdate() : candidates).execute();
+  const some = tx.sql.selectFrom('deliveries').select('event_number');
+  const choose = async (query: typeof some, most: number) =>
+    (await (tx.dialect === 'postgres' ? query.forUpdate() : query).limit(most).execute()).map(
+      (row) => row.event_number,
+    );
+  // What waits first: whoever lets the receiver live again in between finds a first one in each lane that moves on.
+  const waiting = await choose(
+    some
+      .where(looked('receiver'), '=', receiver)
+      .where('family_id', 'is not', null)
+      .where(inLane('state'))
+      .where('state', '=', 'waiting'),
+    limit,
+  );
+  const pending = some.where('receiver', '=', receiver).where('state', '=', PENDING);
+  const chosen = waiting.length === limit ? waiting : [...waiting, ...(await choose(pending, limit - waiting.length))];
   if (chosen.length === 0) return 0;
   await tx.sql
     .updateTable('deliveries')
     .set({ state: 'dead', settled_at: tx.now, last_error: error })
     .where('receiver', '=', receiver)
-    .where(
-      'event_number',
-      'in',
-      chosen.map((row) => row.event_number),
-    )
+    .where('event_number', 'in', chosen)
     .where('state', 'in', ['waiting', 'pending'])
     .execute();
   return chosen.length;

@@ -6,6 +6,7 @@ import type { EpochMs } from '../domain/time.ts';
 import { deliveryOf, laneOf, promote } from './deliveries.ts';
 import type { Reader, Tx } from './store.ts';
 
+/** Left out: any. */
 export interface DeliveryFilter {
   readonly state?: DeliveryState | undefined;
   readonly eventId?: EventId | undefined;
@@ -29,11 +30,9 @@ export async function listDeliveries(db: Reader, filter: DeliveryFilter): Promis
   if (state !== undefined) query = query.where('d.state', '=', state);
   if (eventId !== undefined) query = query.where('e.id', '=', eventId);
   if (last !== undefined) {
+    // As a pair: spelled out, each page would read all those before it.
     query = query.where((eb) =>
-      eb.or([
-        eb('d.event_number', '>', last.number),
-        eb.and([eb('d.event_number', '=', last.number), eb('d.receiver', '>', last.receiver as ReceiverKey)]),
-      ]),
+      eb(eb.refTuple('d.event_number', 'd.receiver'), '>', eb.tuple(last.number, last.receiver as ReceiverKey)),
     );
   }
   const rows = await query.execute();
@@ -45,6 +44,7 @@ export async function listDeliveries(db: Reader, filter: DeliveryFilter): Promis
   }));
 }
 
+/** How far the worker is behind. */
 export interface Backlog {
   /** When the delivery that is longest due was due; undefined when none is. */
   readonly dueSince: EpochMs | undefined;
@@ -81,13 +81,17 @@ export async function backlogOf(
   return { dueSince, dead: dead.length };
 }
 
-/** When the next attempt at a delivery is due that has failed before, to this receiver; undefined when none has. */
+/**
+ * When the delivery that is next for this receiver is due, if an attempt at it has failed before; none is under way.
+ * @returns undefined for a first attempt, and when nothing waits
+ */
 export async function nextRetry(db: Reader, receiver: ReceiverKey): Promise<EpochMs | undefined> {
   const row = await db.sql
     .selectFrom('deliveries')
     .select(['next_attempt_at', 'attempts'])
     .where('receiver', '=', receiver)
     .where('state', '=', sql.lit<DeliveryState>('pending'))
+    .where('leased_until', 'is', null)
     .orderBy('next_attempt_at')
     .limit(1)
     .executeTakeFirst();
@@ -101,7 +105,7 @@ export async function countDeliveries(
 ): Promise<Readonly<Record<'waiting' | 'pending' | 'dead', number>>> {
   const count = async (condition: string): Promise<number> => {
     // As the partial indexes have it, word for word: otherwise every delivery that ever was would be looked at.
-    const text = `select count(*) as count from (select 1 from deliveries where ${condition} limit ${limit}) as some`;
+    const text = `select count(*) as count from (select 1 from deliveries where ${condition} limit ${limit}) as counted`;
     const { rows } = await db.connection.execute(text, []);
     return Number((rows as readonly { readonly count: number | string }[])[0]?.count ?? 0);
   };

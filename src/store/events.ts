@@ -10,6 +10,7 @@ import type { EventRow } from './schema.ts';
 import { announcement } from './settled-events.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
+/** `number` is its place in the log, `id` what the outside knows it by. */
 export interface RecordedEvent {
   readonly number: number;
   readonly id: EventId;
@@ -75,6 +76,7 @@ const insertFirst = prepared<NewEvent>((db, slot) =>
 /** Transactions that have told that they take numbers. */
 const announced = new WeakSet<Tx>();
 
+/** At the time of the transaction, and gone with its rollback. */
 export async function recordEvent(tx: Tx, event: SecurityEvent): Promise<void> {
   const { data } = event;
   const row: NewEvent = {
@@ -94,6 +96,7 @@ export async function recordEvent(tx: Tx, event: SecurityEvent): Promise<void> {
   announced.add(tx);
 }
 
+/** Left out: any. */
 export interface EventFilter {
   readonly type?: SecurityEventType;
   /** The number of the last event seen. */
@@ -104,6 +107,7 @@ export interface EventFilter {
   readonly limit: number;
 }
 
+/** The event that a row tells of. */
 export const eventOf = (row: Selectable<EventRow>): RecordedEvent => ({
   number: row.number,
   id: row.id,
@@ -149,6 +153,7 @@ export async function listEventTimes(
     .execute();
 }
 
+/** @returns undefined for an event that never was, or that is purged */
 export async function findEventNumber(db: Reader, id: EventId): Promise<number | undefined> {
   return (await db.sql.selectFrom('events').select('number').where('id', '=', id).executeTakeFirst())?.number;
 }

@@ -4,6 +4,7 @@
  */
 import type { FamilyId, Generation } from '../domain/ids.ts';
 import { after, type DurationMs, type EpochMs } from '../domain/time.ts';
+import { promote } from './deliveries.ts';
 import type { Reader, Tx } from './store.ts';
 
 /** A family whose older generations can go: all before `below`. */
@@ -12,18 +13,20 @@ export interface OldGenerations {
   readonly below: Generation;
 }
 
+/** What of one page can go; it may be nothing, with pages still to come. */
 export interface TimelinePage {
   readonly old: readonly OldGenerations[];
   /** Where the next page begins; undefined after the last one. */
   readonly next: TimelinePlace | undefined;
 }
 
+/** The last row that was read; `''` and -1 are before all of them. */
 export interface TimelinePlace {
   readonly familyId: string;
   readonly generation: number;
 }
 
-/** One page of the timeline: which of it is older than `cutoff`, and not of a current generation. */
+/** One page of the timeline: which of it is older than `cutoff`, and not of a current generation; or of a family that is gone. */
 export async function findOldGenerations(
   db: Reader,
   from: TimelinePlace,
@@ -34,14 +37,13 @@ export async function findOldGenerations(
     .selectFrom('refresh_tokens as t')
     .leftJoin('token_families as f', 'f.id', 't.family_id')
     .select(['t.family_id', 't.generation', 't.issued_at', 'f.generation as current'])
+    // As a pair, which leads both databases to the row; spelled out, each page would read all those before it.
     .where((eb) =>
-      eb.or([
-        eb('t.family_id', '>', from.familyId as FamilyId),
-        eb.and([
-          eb('t.family_id', '=', from.familyId as FamilyId),
-          eb('t.generation', '>', from.generation as Generation),
-        ]),
-      ]),
+      eb(
+        eb.refTuple('t.family_id', 't.generation'),
+        '>',
+        eb.tuple(from.familyId as FamilyId, from.generation as Generation),
+      ),
     )
     .orderBy('t.family_id')
     .orderBy('t.generation')
@@ -49,8 +51,8 @@ export async function findOldGenerations(
     .execute();
   const below = new Map<FamilyId, Generation>();
   for (const row of rows) {
-    const isPast = row.current === null || row.generation < row.current;
-    if (isPast && row.issued_at < cutoff) below.set(row.family_id, (row.generation + 1) as Generation);
+    const isOver = row.current === null || (row.generation < row.current && row.issued_at < cutoff);
+    if (isOver) below.set(row.family_id, (row.generation + 1) as Generation);
   }
   const last = rows.at(-1);
   return {
@@ -91,44 +93,53 @@ export async function findExpiredFamilies(
   };
 }
 
-/** With their timeline. Judged again: a family may have been refreshed meanwhile. */
-export async function deleteFamilies(
-  tx: Tx,
-  families: readonly FamilyId[],
-  cutoff: EpochMs,
-): Promise<{ readonly families: number; readonly refreshTokens: number }> {
-  const gone = await tx.sql
+/**
+ * Without their timeline, which may be long, and is old from then on. Judged again: a family may have been refreshed
+ * meanwhile. @returns how many went
+ */
+export async function deleteFamilies(tx: Tx, families: readonly FamilyId[], cutoff: EpochMs): Promise<number> {
+  const result = await tx.sql
     .deleteFrom('token_families')
     .where('id', 'in', families)
     .where('expires_at', '<', cutoff)
-    .returning('id')
-    .execute();
-  if (gone.length === 0) return { families: 0, refreshTokens: 0 };
-  const timeline = await tx.sql
-    .deleteFrom('refresh_tokens')
-    .where(
-      'family_id',
-      'in',
-      gone.map((row) => row.id),
-    )
     .executeTakeFirst();
-  return { families: gone.length, refreshTokens: Number(timeline.numDeletedRows) };
+  return Number(result.numDeletedRows);
 }
 
-/** The oldest events, as far as they are older than `cutoff`. */
-export async function findOldEvents(db: Reader, cutoff: EpochMs, limit: number): Promise<readonly number[]> {
+/**
+ * One page of the events, the oldest first: those older than `cutoff`. `next` is undefined from the first young one on; one
+ * of the future, by a clock that has stepped back since, hides none behind it.
+ */
+export async function findOldEvents(
+  db: Reader,
+  after: number,
+  { cutoff, now }: { readonly cutoff: EpochMs; readonly now: EpochMs },
+  limit: number,
+): Promise<{ readonly old: readonly number[]; readonly next: number | undefined }> {
   const rows = await db.sql
     .selectFrom('events')
     .select(['number', 'timestamp'])
+    .where('number', '>', after)
     .orderBy('number')
     .limit(limit)
     .execute();
-  return rows.filter((row) => row.timestamp < cutoff).map((row) => row.number);
+  const isLast = rows.length < limit || rows.some(({ timestamp }) => timestamp >= cutoff && timestamp <= now);
+  return {
+    old: rows.filter((row) => row.timestamp < cutoff).map((row) => row.number),
+    next: isLast ? undefined : rows.at(-1)?.number,
+  };
 }
 
-/** With their deliveries, also those that were never made. */
+/** With their deliveries, also those that were never made: what waits behind one of them gets its turn. */
 export async function deleteEvents(tx: Tx, numbers: readonly number[]): Promise<number> {
-  await tx.sql.deleteFrom('deliveries').where('event_number', 'in', numbers).execute();
+  const gone = await tx.sql
+    .deleteFrom('deliveries')
+    .where('event_number', 'in', numbers)
+    .returning(['receiver', 'family_id', 'state'])
+    .execute();
+  for (const { receiver, family_id, state } of gone) {
+    if (state === 'pending' && family_id !== null) await promote(tx, { receiver, family_id, now: tx.now });
+  }
   await tx.sql.deleteFrom('outbox').where('event_number', 'in', numbers).execute();
   const result = await tx.sql.deleteFrom('events').where('number', 'in', numbers).executeTakeFirst();
   return Number(result.numDeletedRows);

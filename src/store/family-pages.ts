@@ -16,6 +16,7 @@ export interface IdleLimits {
   readonly byClient: ReadonlyMap<ClientId, DurationMs>;
 }
 
+/** Left out: any. */
 export interface FamilyFilter {
   readonly subject?: Subject | undefined;
   readonly client?: ClientId | undefined;

@@ -17,6 +17,7 @@ export interface FamilyPlace {
   readonly revokedAt: EpochMs | null;
 }
 
+/** Left out: any. */
 export interface FamilySearch {
   /** Of any of these. */
   readonly subjects?: readonly Subject[] | undefined;
@@ -29,6 +30,7 @@ export interface FamilySearch {
   readonly since?: EpochMs | undefined;
 }
 
+/** A page with fewer families than asked for is the last one only where `next` is null. */
 export interface FamilySearchPage {
   readonly families: readonly TokenFamily[];
   /** Where it goes on: the last family read, whether it fits or not; null at the end. */
@@ -118,6 +120,7 @@ function fitting(db: Reader, search: FamilySearch, bounds: Bounds, { idle, now }
   return query.orderBy('id', 'desc');
 }
 
+/** `after`: the `next` of the page before; left out for the first page. */
 export interface SearchOptions {
   readonly idle: IdleLimits;
   readonly now: EpochMs;
@@ -125,6 +128,9 @@ export interface SearchOptions {
   readonly after?: FamilyPlace | undefined;
 }
 
+/**
+ * One page, at most `limit` of those that fit, in the order that `FamilyOrder` tells. It may be empty and not the last.
+ */
 export async function searchFamilies(
   db: Reader,
   search: FamilySearch,

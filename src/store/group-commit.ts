@@ -30,12 +30,17 @@ const BATCH_LIMIT = 256;
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/**
+ * `write` settles after the commit. Where a change throws, its batch is undone, and each runs alone: some a second
+ * time.
+ */
 export interface GroupCommit<Tx> {
   write<T>(change: (tx: Tx) => Promise<T>): Promise<T>;
   /** When everything that was asked for is settled. */
   idle(): Promise<void>;
 }
 
+/** Changes run in the order in which they were asked for, never two at once. */
 export function makeGroupCommit<Tx>(commits: Commits<Tx>): GroupCommit<Tx> {
   const queue: Waiting<Tx>[] = [];
   let draining: Promise<void> | undefined;

@@ -7,6 +7,7 @@ import { findSetting } from './settings.ts';
 import type { SqliteStore } from './sqlite.ts';
 import type { Reader } from './store.ts';
 
+/** As the connection that reads sees it; `journalMode` is `wal` unless somebody changed the file. */
 export interface SqliteHealth {
   readonly version: string;
   readonly journalMode: string;
@@ -84,8 +85,10 @@ async function column(db: Reader, sql: string): Promise<string[]> {
   return (rows as readonly Record<string, unknown>[]).map((row) => String(Object.values(row)[0]));
 }
 
+/** This program asks for the first and the last; a pooler in between may drop that. */
 export type PostgresTimeout = 'statement_timeout' | 'lock_timeout' | 'idle_in_transaction_session_timeout';
 
+/** Settings as `current_setting` spells them. */
 export interface PostgresHealth {
   readonly version: string;
   readonly fsync: string;

@@ -7,6 +7,7 @@ import { listKeys, type StoredKey } from './signing-keys.ts';
 import { codeOf, readSqlite } from './sqlite.ts';
 import type { Reader } from './store.ts';
 
+/** What a file is, as far as it tells without its master key. */
 export interface Inspection {
   readonly bytes: number;
   /** How many migrations it has. */

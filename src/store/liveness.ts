@@ -25,6 +25,7 @@ const oneLive = prepared<{ id: FamilyId }, { id: FamilyId }>((sql, slot) =>
   sql.selectFrom('token_families').select('id').where('id', '=', slot.id).where('revoked_at', 'is', null),
 );
 
+/** One for a process: on SQLite it remembers. Rejects with Refusal temporarily_unavailable. */
 export const livenessCheck = (store: SqliteStore | PostgresStore): LivenessCheck =>
   store.dialect === 'sqlite' ? onSqlite(store) : onPostgres(store);
 

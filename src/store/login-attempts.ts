@@ -10,6 +10,7 @@ const byBuckets = prepared<{ user: string; address: string }, LoginAttemptRow>((
     .where((eb) => eb.or([eb('bucket', '=', slot.user), eb('bucket', '=', slot.address)])),
 );
 
+/** Undefined: none is kept. A window that has passed may still be there, until a purge. */
 export async function findFailures(
   db: Reader,
   user: string,
@@ -40,10 +41,12 @@ const upsert = prepared<LoginAttemptRow>((sql, slot) =>
     .onConflict((conflict) => conflict.column('bucket').doUpdateSet({ failures: slot.failures, since: slot.since })),
 );
 
+/** In place of what was there; under the lock of `lockFailures`. */
 export async function storeFailures(tx: Tx, bucket: string, count: FailureCount): Promise<void> {
   await upsert(tx, { bucket, failures: count.failures, since: count.since });
 }
 
+/** Of a username, when it has logged in; the address keeps its count. */
 export async function clearFailures(tx: Tx, bucket: string): Promise<void> {
   await tx.sql.deleteFrom('login_attempts').where('bucket', '=', bucket).execute();
 }

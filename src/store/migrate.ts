@@ -16,6 +16,7 @@ const MIGRATIONS: readonly { readonly name: string; readonly up: (tx: Tx) => Pro
 /** Any number will do that nobody else uses in this database. */
 const ADVISORY_LOCK = 4_207_115_001;
 
+/** `current` counts what was applied; equal to `latest` when nothing is `pending`. */
 export interface SchemaStatus {
   /** How many migrations the database has. */
   readonly current: number;

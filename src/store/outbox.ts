@@ -15,6 +15,7 @@ const first = prepared<object, { event_number: number }>((sql) =>
   sql.selectFrom('outbox').select('event_number').orderBy('event_number').limit(1),
 );
 
+/** Only a hint, without a lock: another worker may be at it. */
 export async function hasOutbox(db: Reader): Promise<boolean> {
   return (await first(db, {})).rows.length > 0;
 }

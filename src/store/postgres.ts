@@ -182,6 +182,7 @@ async function query<T>(lend: () => Promise<Leased>, ask: (db: Reader) => Promis
   }
 }
 
+/** What meets a serialization failure or a deadlock runs again, three times in all. */
 export interface PostgresStore extends Store {
   readonly dialect: 'postgres';
 }

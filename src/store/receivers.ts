@@ -4,6 +4,7 @@ import type { EpochMs } from '../domain/time.ts';
 import type { ReceiverRow } from './schema.ts';
 import type { Reader, Tx } from './store.ts';
 
+/** `disabled` since it answered 410, until somebody retries a dead letter of it. Null: it gets what is due. */
 export interface KnownReceiver {
   readonly key: ReceiverKey;
   readonly label: string;
@@ -16,6 +17,7 @@ const receiverOf = ({ disabled_at: at, disabled_reason: reason, ...row }: Receiv
   disabled: at === null ? null : { at, reason: reason ?? '' },
 });
 
+/** By label. Those that are configured no more stay known. */
 export async function listReceivers(db: Reader): Promise<readonly KnownReceiver[]> {
   return (await db.sql.selectFrom('receivers').selectAll().orderBy('label').orderBy('key').execute()).map(receiverOf);
 }
@@ -36,6 +38,7 @@ export async function registerReceivers(tx: Tx, receivers: readonly Subscription
     .execute();
 }
 
+/** The first time and reason stay. What waits for it is buried by its worker. */
 export async function disableReceiver(tx: Tx, key: ReceiverKey, reason: string): Promise<void> {
   await tx.sql
     .updateTable('receivers')
@@ -45,6 +48,7 @@ export async function disableReceiver(tx: Tx, key: ReceiverKey, reason: string):
     .execute();
 }
 
+/** What was buried meanwhile stays dead, but for what `reviveDeliveries` takes up. */
 export async function enableReceivers(tx: Tx, keys: readonly ReceiverKey[]): Promise<void> {
   if (keys.length === 0) return;
   await tx.sql

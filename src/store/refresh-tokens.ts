@@ -28,6 +28,7 @@ export async function insertRefreshToken(tx: Tx, family: TokenFamily): Promise<v
   });
 }
 
+/** One generation: `issuedAt`, and where the login or the refresh came from that made it. */
 export interface TimelineEntry {
   readonly generation: Generation;
   readonly jti: TokenId;
@@ -36,19 +37,25 @@ export interface TimelineEntry {
   readonly userAgent: string | null;
 }
 
-/** In order of generation. */
+/** A session that is refreshed by a loop has a million in a day. */
+const NEWEST = 10_000;
+
+/** In order of generation, the newest 10,000 at most. */
 export async function listRefreshTokens(db: Reader, family: FamilyId): Promise<TimelineEntry[]> {
   const rows = await db.sql
     .selectFrom('refresh_tokens')
     .selectAll()
     .where('family_id', '=', family)
-    .orderBy('generation')
+    .orderBy('generation', 'desc')
+    .limit(NEWEST)
     .execute();
-  return rows.map((row) => ({
-    generation: row.generation,
-    jti: row.jti,
-    issuedAt: row.issued_at,
-    ip: row.ip,
-    userAgent: row.user_agent,
-  }));
+  return rows
+    .map((row) => ({
+      generation: row.generation,
+      jti: row.jti,
+      issuedAt: row.issued_at,
+      ip: row.ip,
+      userAgent: row.user_agent,
+    }))
+    .reverse();
 }

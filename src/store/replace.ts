@@ -64,11 +64,15 @@ export function checkUnused(path: string): void {
   }
 }
 
-/** SQLite would take the log of a database that is gone for that of the new one. */
-function checkNoRemains(path: string): void {
-  const remains = ['-wal', '-journal']
+/** A log of a database that has something in it. */
+const logOf = (path: string): string | undefined =>
+  ['-wal', '-journal']
     .map((suffix) => `${path}${suffix}`)
     .find((file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0);
+
+/** SQLite would take the log of a database that is gone for that of the new one. */
+function checkNoRemains(path: string): void {
+  const remains = logOf(path);
   if (remains === undefined) return;
   throw new Refusal('conflict', `${remains} is there, and the database that it belongs to is not.`, {
     remedy: 'put the database back beside it, or move it away',
@@ -79,9 +83,16 @@ function checkNoRemains(path: string): void {
  * `prepared` becomes `path`, and what was there becomes `kept`. Nothing in here waits, so no signal comes in between; a
  * power loss leaves the one file or the other at `path`, never none.
  * @returns whether there was a file to keep
- * @throws Refusal conflict when a process has it open, database_unusable
+ * @throws Refusal conflict when a process has it open, or when `prepared` is not whole without its log; database_unusable
  */
 export function replaceSqlite(path: string, prepared: string, kept: string): boolean {
+  // SQLite says nothing when, on a full disk, the last to close cannot move the log into the file. What is in there would be
+  // lost with its name: that every session has ended.
+  if (logOf(prepared) !== undefined) {
+    throw new Refusal('conflict', 'The copy could not be written whole; nothing was replaced.', {
+      remedy: `make room on the disk of ${path}, then the same command again`,
+    });
+  }
   const before = statSync(path, { throwIfNoEntry: false });
   if (before === undefined) {
     checkNoRemains(path);

@@ -32,26 +32,30 @@ const takeNumbers = prepared<{ count: number }, { number: number }>((sql, slot) 
     .returning('number'),
 );
 
+/** SQLite takes 32,766 values in one statement, Postgres 65,535; all sessions of one user may end in one transaction. */
+const ROWS_AT_ONCE = 500;
+
 /** Called by the store, last before the commit. @param accessTokenTtl of this process's configuration */
 export async function numberFeed(tx: Tx, accessTokenTtl: DurationMs): Promise<void> {
   const { feed } = tx;
   if (feed.length === 0) return;
   const keepFor = await longestAccessTokenLife(tx, accessTokenTtl, tx.now);
-  const { rows } = await takeNumbers(tx, { count: feed.length });
-  const first = (rows[0]?.number ?? feed.length) - feed.length + 1;
+  const { rows: taken } = await takeNumbers(tx, { count: feed.length });
+  const first = (taken[0]?.number ?? feed.length) - feed.length + 1;
   const until = after(tx.now, keepFor);
-  await tx.sql
-    .insertInto('revocations')
-    .values(
-      feed.map((entry, index) => ({
-        number: first + index,
-        family_id: 'familyId' in entry ? entry.familyId : null,
-        kid: 'kid' in entry ? entry.kid : null,
-        revoked_at: tx.now,
-        until,
-      })),
-    )
-    .execute();
+  const rows = feed.map((entry, index) => ({
+    number: first + index,
+    family_id: 'familyId' in entry ? entry.familyId : null,
+    kid: 'kid' in entry ? entry.kid : null,
+    revoked_at: tx.now,
+    until,
+  }));
+  for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
+    await tx.sql
+      .insertInto('revocations')
+      .values(rows.slice(start, start + ROWS_AT_ONCE))
+      .execute();
+  }
 }
 
 const position = prepared<object, FeedPosition>((sql) =>

@@ -11,6 +11,7 @@ import type { PostgresStore } from './postgres.ts';
 import type { TokenFamilyRow } from './schema.ts';
 import { familyOf } from './token-families.ts';
 
+/** The current token of a family as it was presented, what is to follow it, and the policy in force. */
 export interface PlainRotation {
   readonly id: FamilyId;
   readonly generation: Generation;
@@ -50,7 +51,9 @@ select * from moved`;
 export function rotateAtOnce(store: PostgresStore, now: () => EpochMs | null): RotateAtOnce {
   return makeBatch(
     async (rotations: readonly PlainRotation[]) => {
-      const column = <T>(pick: (rotation: PlainRotation) => T): T[] => rotations.map(pick);
+      // Rows are locked as they are met. In the order of every revocation, or the two would wait for each other in a circle.
+      const inOrder = rotations.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+      const column = <T>(pick: (rotation: PlainRotation) => T): T[] => inOrder.map(pick);
       const { rows } = await store.read((db) =>
         db.connection.execute(ROTATE, [
           column((r) => r.id),

@@ -11,6 +11,7 @@ import type { KeyRingName, KeyState, SigningKey } from '../domain/signing-key.ts
 import type { DurationMs, EpochMs } from '../domain/time.ts';
 import type { RevocationCause } from '../domain/token-family.ts';
 
+/** `TokenFamily` as it is stored. The `revoke…` columns are null until it ends; a note may stay so. */
 export interface TokenFamilyRow {
   id: FamilyId;
   subject: Subject;
@@ -32,6 +33,7 @@ export interface TokenFamilyRow {
   ip: string | null;
 }
 
+/** One generation: written when it is issued, never changed. */
 export interface RefreshTokenRow {
   family_id: FamilyId;
   generation: Generation;
@@ -55,6 +57,7 @@ export interface SigningKeyRow {
   retires_at: EpochMs | null;
 }
 
+/** `Client` as it is stored: null is the server's own setting, and in `secret_hash` a public app. */
 export interface ClientRow {
   id: ClientId;
   type: ClientType;
@@ -89,6 +92,7 @@ export interface LoginAttemptRow {
   since: EpochMs;
 }
 
+/** Either `family_id` or `kid`. It may be purged when `until` has passed. */
 export interface RevocationRow {
   /** Position in the feed, in commit order. */
   number: number;
@@ -98,6 +102,7 @@ export interface RevocationRow {
   until: EpochMs;
 }
 
+/** `family_id` and `subject` repeat members of `data`, to be looked up by. */
 export interface EventRow {
   number: Generated<number>;
   id: EventId;
@@ -123,6 +128,7 @@ export interface ReceiverRow {
   disabled_reason: string | null;
 }
 
+/** `Delivery` as it is stored; `receiver` and `event_number` are its key. */
 export interface DeliveryRow {
   receiver: ReceiverKey;
   event_number: number;

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { prepared, type Reader, type Tx } from './store.ts';
 
+/** `purged` and `worker_seen` are epoch ms, `rotations` is a count, `key_lock` is a row to lock and no value. */
 export type SettingName =
   | 'access_token_life'
   | 'instance_id'
@@ -16,10 +17,12 @@ const byName = prepared<{ name: string }, { value: string }>((sql, slot) =>
   sql.selectFrom('settings').select('value').where('name', '=', slot.name),
 );
 
+/** @returns undefined while nobody has stored it */
 export async function findSetting(db: Reader, name: SettingName): Promise<string | undefined> {
   return (await byName(db, { name })).rows[0]?.value;
 }
 
+/** In place of what was there. */
 export async function storeSetting(tx: Tx, name: SettingName, value: string): Promise<void> {
   await tx.sql
     .insertInto('settings')

@@ -5,6 +5,7 @@ import type { EpochMs } from '../domain/time.ts';
 import type { SigningKeyRow } from './schema.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
+/** A key as its row has it. */
 export interface StoredKey extends SigningKey {
   /** JWK as JSON; null for a refresh key. */
   readonly publicJwk: string | null;
@@ -43,6 +44,7 @@ export async function countKeys(
   return rows.map(({ ring, state, count }) => ({ ring, state, count: Number(count) }));
 }
 
+/** A second active key of its ring is the driver's error: a unique index sees to that. */
 export async function insertKey(tx: Tx, key: StoredKey): Promise<void> {
   await tx.sql
     .insertInto('signing_keys')
@@ -60,6 +62,7 @@ export async function insertKey(tx: Tx, key: StoredKey): Promise<void> {
     .execute();
 }
 
+/** Becoming `active` notes the time; becoming `compromised` wipes the private half. */
 export async function moveKey(tx: Tx, kid: KeyId, to: KeyState, retiresAt: EpochMs | null): Promise<void> {
   const activated = to === 'active' ? { activated_at: tx.now } : {};
   // The private half of a compromised key is worth nothing to us and something to a thief.
@@ -71,20 +74,21 @@ export async function moveKey(tx: Tx, kid: KeyId, to: KeyState, retiresAt: Epoch
     .execute();
 }
 
-const compromised = prepared<{ one: KeyId; other: KeyId }, { kid: KeyId }>((sql, slot) =>
-  sql
+const statesOf = prepared<{ one: KeyId; other: KeyId }, { state: KeyState }>((sql, slot, dialect) => {
+  const query = sql
     .selectFrom('signing_keys')
-    .select('kid')
-    .where('state', '=', 'compromised')
-    .where((eb) => eb.or([eb('kid', '=', slot.one), eb('kid', '=', slot.other)])),
-);
+    .select('state')
+    .where((eb) => eb.or([eb('kid', '=', slot.one), eb('kid', '=', slot.other)]));
+  return dialect === 'postgres' ? query.forShare() : query;
+});
 
 /**
  * Whether one of two keys has been declared compromised by now. A server's ring may be a second old: what it would write by
- * such a key, or move away from it, would escape whoever ends the sessions of the key.
+ * such a key, or move away from it, would escape whoever ends the sessions of the key. Who declares it waits until this
+ * transaction ends, and then meets what was written.
  */
 export async function isCompromised(tx: Tx, one: KeyId, other: KeyId = one): Promise<boolean> {
-  return (await compromised(tx, { one, other })).rows.length > 0;
+  return (await statesOf(tx, { one, other })).rows.some(({ state }) => state === 'compromised');
 }
 
 /** The same key under another master key. */
@@ -92,6 +96,7 @@ export async function resealKey(tx: Tx, kid: KeyId, sealedKey: string): Promise<
   await tx.sql.updateTable('signing_keys').set({ sealed_key: sealedKey }).where('kid', '=', kid).execute();
 }
 
+/** What it signed is malformed to whoever reads the rings from now on. */
 export async function deleteKey(tx: Tx, kid: KeyId): Promise<void> {
   await tx.sql.deleteFrom('signing_keys').where('kid', '=', kid).execute();
 }

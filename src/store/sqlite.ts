@@ -123,6 +123,7 @@ function openReader(path: string): BetterSqlite3.Database {
   return db;
 }
 
+/** One writing connection and one reading, both synchronous: a statement holds the event loop while it runs. */
 export interface SqliteStore extends Store {
   readonly dialect: 'sqlite';
   readonly path: string;

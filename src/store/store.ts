@@ -24,6 +24,7 @@ import type { Database } from './schema.ts';
 
 export type Dialect = 'sqlite' | 'postgres';
 
+/** `affected`: rows changed; of a statement that returns rows, their number. */
 export interface Result {
   readonly rows: readonly unknown[];
   readonly affected: number;
@@ -67,6 +68,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** What a store needs of the outside; `onTrouble` is told of what no caller hears. */
 export interface StoreOptions {
   readonly now: () => EpochMs;
   readonly random: (bytes: number) => Uint8Array;

@@ -215,12 +215,14 @@ export async function sampleRevocable(
   return rows.map(familyOf);
 }
 
+/** Kept with each family, and told in its event. */
 export interface Revocation {
   readonly cause: RevocationCause;
   /** What an administrator said about it. */
   readonly note?: string | undefined;
 }
 
+/** How much of a long revocation one transaction does. */
 export interface RevocationBatch {
   /** Families at most, 500 unless told. */
   readonly limit?: number;
@@ -268,7 +270,7 @@ function familyRevoked(family: TokenFamily, cause: RevocationCause, note: string
   return { type: 'family.revoked', data: note === undefined ? data : { ...data, note } } as const;
 }
 
-/** The subject's families that can still be refreshed, the least recently refreshed first. */
+/** The subject's families that can still be refreshed, 1,000 at most: the last refreshed first, so those past an idle limit last. */
 export async function listLiveFamilies(
   db: Reader,
   subject: Subject,
@@ -281,8 +283,8 @@ export async function listLiveFamilies(
     .where('subject', '=', subject)
     .where('revoked_at', 'is', null)
     .where('expires_at', '>', now)
-    .orderBy('last_refreshed_at')
-    .orderBy('id')
+    .orderBy('last_refreshed_at', 'desc')
+    .orderBy('id', 'desc')
     .limit(1_000);
   if (client !== undefined) query = query.where('client_id', '=', client);
   return (await query.execute()).map(familyOf);

@@ -4,6 +4,7 @@ import type { EpochMs } from '../domain/time.ts';
 import type { UserRow } from './schema.ts';
 import { prepared, type Reader, type Tx } from './store.ts';
 
+/** A row of `users`, but for the canonical name that it is found by. */
 export interface User {
   readonly subject: Subject;
   /** As typed at `users add`. */
@@ -33,6 +34,7 @@ export async function findUser(db: Reader, username: string): Promise<User | und
   return row === undefined ? undefined : userOf(row);
 }
 
+/** Also a disabled one. Undefined: never there, or removed. */
 export async function findUserBySubject(db: Reader, subject: Subject): Promise<User | undefined> {
   const row = await db.sql.selectFrom('users').selectAll().where('subject', '=', subject).executeTakeFirst();
   return row === undefined ? undefined : userOf(row);
@@ -83,6 +85,7 @@ export async function insertUser(
   return Number(result.numInsertedOrUpdatedRows) === 1;
 }
 
+/** @param changedAt when a person chose another password; left out for the same one under newer parameters */
 export async function setPasswordHash(
   tx: Tx,
   subject: Subject,
@@ -100,10 +103,12 @@ export async function setPasswordHash(
     .execute();
 }
 
+/** @param disabledAt null enables. The sessions stay: whoever calls ends them in the same transaction */
 export async function setUserDisabled(tx: Tx, subject: Subject, disabledAt: EpochMs | null): Promise<void> {
   await tx.sql.updateTable('users').set({ disabled_at: disabledAt }).where('subject', '=', subject).execute();
 }
 
+/** The sessions stay: whoever calls ends them in the same transaction. */
 export async function deleteUser(tx: Tx, subject: Subject): Promise<void> {
   await tx.sql.deleteFrom('users').where('subject', '=', subject).execute();
 }

@@ -9,6 +9,7 @@ import { nonsense, openUserService, type Reply, type UserServiceOptions } from '
 /** Bytes of the claims that are let through, as JSON: with them an access token stays below 8 KiB. */
 const CLAIMS_LIMIT = 4_096;
 
+/** Its `url` is where a login is asked. */
 export interface RemoteOptions extends UserServiceOptions {
   /** Without it a refresh asks nobody. */
   readonly statusUrl: string | null;
@@ -19,6 +20,10 @@ export interface RemoteOptions extends UserServiceOptions {
 /** `401`, `403` and `404` say no, whatever their body is. */
 const NO: ReadonlySet<number> = new Set([401, 403, 404]);
 
+/**
+ * Asks once, and trusts an answer only as far as contract §6 spells it; any other is `user_directory_unavailable`.
+ * `status` is undefined without a `statusUrl`.
+ */
 export function remoteDirectory(options: RemoteOptions): UserDirectory {
   const askForLogin = openUserService('users.http.url', options);
   return {

@@ -26,6 +26,7 @@ const limits = {
   rest: durationMs(2 * SECOND),
 } as const;
 
+/** How one address of the user service is asked. */
 export interface UserServiceOptions {
   readonly url: string;
   /** `whsec_` and base64 (Standard Webhooks). */
@@ -38,6 +39,7 @@ export interface UserServiceOptions {
   readonly newId: () => string;
 }
 
+/** A whole answer, of any status below 500 but 429; what it means is the asker's to say. */
 export interface Reply {
   readonly status: number;
   /** Of a `200`; empty for any other status, whose body is not read. */

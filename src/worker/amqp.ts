@@ -11,15 +11,22 @@ interface Connection {
 /** ms; an attempt has 15 s for everything. */
 const CONNECT_TIMEOUT = 5_000;
 
+/** @param name the exchange, which is declared at each connection: another kind under this name fails every attempt */
 export const amqpBroker = ({ url, name }: { readonly url: Secret; readonly name: string }): BrokerWay<Connection> => ({
   async open(onBroken) {
     const connection = await connect(url.reveal(), { timeout: CONNECT_TIMEOUT, noDelay: true });
     // An error is followed by a close; without a listener it would end the process.
     connection.on('error', onBroken).on('close', onBroken);
-    const channel = await connection.createConfirmChannel();
-    channel.on('error', onBroken).on('close', onBroken);
-    await channel.assertExchange(name, 'topic', { durable: true });
-    return { connection, channel };
+    try {
+      const channel = await connection.createConfirmChannel();
+      channel.on('error', onBroken).on('close', onBroken);
+      await channel.assertExchange(name, 'topic', { durable: true });
+      return { connection, channel };
+    } catch (error) {
+      // Nobody else knows of it, and the next attempt makes another.
+      await connection.close().catch(() => undefined);
+      throw error;
+    }
   },
   publish: ({ channel }, { id, type, body }) =>
     new Promise((resolve, reject) => {

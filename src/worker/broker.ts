@@ -5,6 +5,7 @@
 import type { EventView } from '../operations/views.ts';
 import type { Sender } from './deliver.ts';
 
+/** The media type of one event in the JSON format (CloudEvents 1.0, JSON Event Format §3). */
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
 /** How long a farewell may take, ms. */
@@ -64,7 +65,11 @@ export function brokerSender<Connection>(kind: BrokerWay<Connection>, source: st
       const connection = connect();
       try {
         await orAborted(
-          connection.then((open) => kind.publish(open, cloudMessage(event, source))),
+          connection.then((open) => {
+            // Made too late: the schedule sends it again, and what comes later than that comes out of order.
+            signal.throwIfAborted();
+            return kind.publish(open, cloudMessage(event, source));
+          }),
           signal,
         );
         return { kind: 'delivered' };

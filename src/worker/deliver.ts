@@ -22,6 +22,7 @@ export interface Sender {
 /** Characters of an error that is kept. */
 const ERROR_LIMIT = 200;
 
+/** Whom one attempt is for, and how long it may take. */
 export interface Attempt {
   readonly receiver: Receiver;
   readonly sender: Sender;

@@ -12,6 +12,7 @@ export interface Bell {
   wait(patience: number, signal: AbortSignal): Promise<void>;
 }
 
+/** For one who waits. Rung while nobody does, it ends the next wait at once; twice is once. */
 export function makeBell(): Bell {
   let wake: (() => void) | undefined;
   let hasRung = false;
@@ -42,6 +43,7 @@ export function makeBell(): Bell {
 
 const BACKOFF = { first: 250, longest: 10_000 } as const;
 
+/** A step that throws is tried again after 250 ms, then after twice as long each time, up to 10 s. */
 export interface Loop {
   readonly name: string;
   /** @returns how long to wait for the next step, unless the bell rings */

@@ -23,6 +23,7 @@ export interface NatsOptions {
   readonly keepFor: DurationMs;
 }
 
+/** A login without a password is a token. The confirmation is JetStream's, of the stream, not of the connection. */
 export const natsBroker = (options: NatsOptions): BrokerWay<Connection> => ({
   async open(onBroken) {
     const { host, username, password } = new URL(options.url.reveal());
@@ -37,8 +38,14 @@ export const natsBroker = (options: NatsOptions): BrokerWay<Connection> => ({
       reconnect: false,
     });
     connection.closed().then(onBroken, onBroken);
-    await ensureStream(connection, options);
-    return { connection, stream: jetstream(connection) };
+    try {
+      await ensureStream(connection, options);
+      return { connection, stream: jetstream(connection) };
+    } catch (error) {
+      // Nobody else knows of it, and the next attempt makes another.
+      await connection.close().catch(() => undefined);
+      throw error;
+    }
   },
   async publish({ stream }, { id, type, body }) {
     await stream.publish(`${options.name}.${type}`, body, { msgID: id, timeout: TIMEOUT });

@@ -31,6 +31,7 @@ export interface ReceiverLoop extends Loop {
 /** Dead letters made in one transaction. */
 const BURIED_AT_ONCE = 200;
 
+/** Its way is opened at the first delivery, and kept. A step begins attempts and does not wait for them. */
 export function receiverLoop(app: App, receiver: Receiver, options: ReceiverLoopOptions): ReceiverLoop {
   const { poll, concurrency, timeout, lease } = options;
   const bell = makeBell();

@@ -7,6 +7,7 @@ import type { Secret } from '../domain/secret.ts';
 import { after, type Clock, type DurationMs } from '../domain/time.ts';
 import type { BrokerWay } from './broker.ts';
 
+/** `name` is the key of the stream. */
 export interface RedisOptions {
   readonly url: Secret;
   readonly name: string;
@@ -19,6 +20,7 @@ const CONNECT_TIMEOUT = 5_000;
 
 type Client = ReturnType<typeof createClient>;
 
+/** The confirmation is the reply to `XADD`. Trimming is approximate: entries stay `keepFor` at least. */
 export const redisBroker = ({ url, name, keepFor, clock }: RedisOptions): BrokerWay<Client> => ({
   async open(onBroken) {
     const client: Client = createClient({

@@ -16,6 +16,7 @@ const ANSWER_LIMIT = 64 * 1024;
 
 type WebhookReceiver = Extract<Receiver, { readonly kind: 'webhook' }>;
 
+/** 2xx is delivered and 410 gone. Anything else failed, a redirect too; `Retry-After` counts with 429 and 503. */
 export function webhookSender({ clock }: Pick<App, 'clock'>, { url, secrets }: WebhookReceiver): Sender {
   const signers = secrets.map((secret) => new Webhook(secret.reveal()));
   return {

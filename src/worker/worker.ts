@@ -11,6 +11,7 @@ import { distribute } from './distribute.ts';
 import { type Loop, makeBell, runLoop } from './loop.ts';
 import { type ReceiverLoopOptions, receiverLoop } from './receiver-loop.ts';
 
+/** What tests shorten; an installation has the defaults. */
 export interface WorkerOptions extends ReceiverLoopOptions {
   readonly heartbeat: DurationMs;
   /** How often to look whether a purge is due. */

@@ -29,6 +29,8 @@ function fastClock(): FakeClock {
 /** By that clock: longer than an attempt may take. */
 const LEASE = durationMs(60_000);
 
+const openSockets = (): number => process.getActiveResourcesInfo().filter((kind) => /^TCPSocket/.test(kind)).length;
+
 const configured = ({ url }: Broker, name: string) => ({
   'events.brokers': [{ url, name, types: ['family.revoked'] }],
 });
@@ -123,5 +125,17 @@ describe.each(BROKERS)('%s', (_, start) => {
       PATIENCE,
     );
     expect((await broker.consume('away')).map(({ data }) => data.note)).toEqual(['one', 'two']);
+  });
+
+  test('a name that is taken by something else fails each attempt, and leaves no connection behind', async () => {
+    await broker.occupy('taken');
+    const { app } = await openTestApp(await makeDatabase('sqlite'), configured(broker, 'taken'), fastClock());
+    const before = openSockets();
+    runWorker(app, { timeout: durationMs(10_000), lease: LEASE });
+    await record(app, revoked(family(1), 'one'));
+    await eventually(async () => expect((await deliveriesOf(app))[0]?.attempts).toBeGreaterThan(4), PATIENCE);
+    // One may be under way.
+    await eventually(() => expect(openSockets()).toBeLessThanOrEqual(before + 1));
+    expect(await deliveriesOf(app)).toMatchObject([{ state: 'pending' }]);
   });
 });

@@ -30,6 +30,8 @@ export interface Broker {
   remove(): Promise<void>;
   /** Before the first event, where a consumer must have said that it wants some. */
   subscribe(name: string, queue?: string): Promise<void>;
+  /** Takes the name for something else, so that no event can be sent under it. */
+  occupy(name: string): Promise<void>;
   /** All that is there. */
   consume(name: string): Promise<Consumed>;
 }
@@ -137,6 +139,11 @@ async function startRedis(): Promise<Broker> {
     ...running,
     remove: removal(running.kill, folder),
     subscribe: async () => undefined,
+    async occupy(name) {
+      const client = await open();
+      await client.set(name, 'no stream');
+      client.destroy();
+    },
     async consume(name) {
       const client = await open();
       try {
@@ -181,6 +188,12 @@ async function startNats(): Promise<Broker> {
     ...running,
     remove: removal(running.kill, folder),
     subscribe: async () => undefined,
+    async occupy(name) {
+      const connection = await open();
+      const { streams } = await jetstreamManager(connection);
+      await streams.add({ name: `not-${name}`, subjects: [`${name}.>`] });
+      await connection.close();
+    },
     async consume(name) {
       const connection = await open();
       try {
@@ -241,6 +254,12 @@ async function startRabbit(): Promise<Broker> {
       await removal(running.kill, folder)();
       const ended = once(names, 'exit');
       if (names.exitCode === null && names.kill()) await ended;
+    },
+    async occupy(name) {
+      const connection = await open();
+      const channel = await connection.createChannel();
+      await channel.assertExchange(name, 'fanout', { durable: true });
+      await connection.close();
     },
     async subscribe(name, queue = name) {
       const connection = await open();

@@ -85,6 +85,18 @@ test.each(['taken.db', 'auth.db', './auth.db', 'auth.db-wal', 'folder', 'missing
   },
 );
 
+test('into a folder that is not there it exits 1 and says to make it; from a file that is not there, too', async () => {
+  const { folder } = await makeInstance();
+  for (const command of [
+    ['backup', 'missing/x.db'],
+    ['restore', 'missing.db', '--yes'],
+  ]) {
+    const { code, stdout, stderr } = await runCli(command, { cwd: folder });
+    expect({ code, stdout }, command.join(' ')).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^error: .*no such file.*missing.*\ntry: {3}correct the path, or make the folder first\n$/);
+  }
+});
+
 test('onto an existing file it exits 1 and says what to do', async () => {
   const { folder } = await makeInstance();
   const { code, stdout, stderr } = await runCli(['backup', 'auth.db'], { cwd: folder });

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
 import { checkReach } from '../../cli/reach.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -74,6 +75,18 @@ test('a user service that is away is a failure, with its reason; so is one whose
   expect(await look(withUsers(service.origin))).toMatchObject([
     { name: 'user service', status: 'fail', message: expect.stringContaining('UNABLE_TO_VERIFY') },
   ]);
+});
+
+test('an endpoint with TLS at an address is asked by it: ok where its authority is known, else a warning that says so', async () => {
+  const authority = makeAuthority();
+  const service = await startStubUserService(authority.issue({ address: '127.0.0.1' }, 90));
+  const config = { events: { webhooks: [{ url: `${service.origin}/hook`, secret: SECRET }] } };
+  const reason = expect.stringContaining('UNABLE_TO_VERIFY');
+  expect(await look(config)).toMatchObject([{ name: 'webhook endpoint', status: 'warn', message: reason }]);
+  const known = getCACertificates();
+  onTestFinished(() => setDefaultCACertificates(known));
+  setDefaultCACertificates([...known, authority.certificate]);
+  expect(await look(config)).toMatchObject([{ name: 'webhook endpoint', status: 'ok' }]);
 });
 
 test('webhook endpoints and brokers that are away are warnings, without their passwords', async () => {

@@ -92,6 +92,19 @@ test('no database, and one that is none, are findings; no file is made', async (
   });
 });
 
+test('a folder that is not there is a finding, and so is one that may not be looked into', async () => {
+  const cwd = workFolder();
+  const file = { database: { url: 'sqlite:nowhere/auth.db' } };
+  writeFileSync(path.join(cwd, 'auth.config.json'), JSON.stringify(file), { mode: 0o600 });
+  const report = await doctor(cwd);
+  expect(find(report, 'database folder')).toMatchObject({ status: 'fail', message: 'there is no folder nowhere' });
+  expect(notOk(report)).toEqual(['database folder', 'database']);
+
+  // A name that is longer than any can be: like a folder of somebody else, it cannot be asked about.
+  const { config } = loadConfig({ flags: { 'database.url': `sqlite:${'x'.repeat(300)}` }, env: {}, cwd });
+  expect(checkFiles(config)).toMatchObject([{ status: 'fail', message: 'they cannot be looked at (ENAMETOOLONG)' }]);
+});
+
 test('another master key, and none, fail by name, and the checks after it go on', async () => {
   const cli = await makeSound();
   const file = path.join(cli.folder, 'auth-server.key');

@@ -64,6 +64,15 @@ test('it adds the first user, resource server and browser client, and shows a se
   for (const text of Object.values(contents(cwd))) expect(text).not.toContain(secret);
 });
 
+test('--leeway default leaves the browser client with what the server has', async () => {
+  const cwd = workFolder();
+  const { code, stdout } = await runCli(['init', '--yes', '--browser-client', 'spa', '--leeway', 'default'], { cwd });
+  expect(code).toBe(0);
+  expect(stdout).toContain('client spa, public, leeway as the server has it');
+  const { clients } = JSON.parse((await runCli(['clients', 'list', '--json'], { cwd })).stdout);
+  expect(clients).toContainEqual(expect.objectContaining({ client_id: 'spa', leeway: null }));
+});
+
 test.for<[string, string | Uint8Array]>([
   ['empty', ''],
   ['7 characters', '7letter\n'],
@@ -93,6 +102,7 @@ test.for<[string, readonly string[], number]>([
   ['a URL that is none', ['--url', 'auth.example'], 5],
   ['a database of no kind', ['--database', 'mysql://h/x'], 5],
   ['a password in an argument', ['--database', 'postgres://who:hunter2@h/x'], 2],
+  ['a password in the query of an argument', ['--database', 'postgres://who@h/x?password=hunter2'], 2],
   ['a place where no users live', ['--users', 'ldap'], 2],
   ['an id that would break Basic', ['--resource-server', 'a:b'], 2],
 ])('%s: nothing is written, nothing is repeated', async ([, flags, exit]) => {
@@ -109,4 +119,21 @@ test('beside a database it does not make a master key that cannot open it', asyn
   const { code } = await runCli(['init', '--yes'], { cwd });
   expect(code).toBe(5);
   expect(readdirSync(cwd)).not.toContain('auth-server.key');
+});
+
+test.each([
+  ['its leeway does not fit', 'spa', ['--leeway', '10m']],
+  ['its id is that of the resource server', 'api', []],
+])('no secret is made that nobody is shown: a browser client is refused, %s', async (_, browserClient, more) => {
+  const cwd = workFolder();
+  const args = ['init', '--yes', '--resource-server', 'api', '--browser-client', browserClient, ...more];
+  expect((await runCli(args, { cwd })).code).not.toBe(0);
+  const { stdout } = await runCli(['clients', 'list', '--json'], { cwd });
+  expect(JSON.parse(stdout).clients.filter(({ type }: { type: string }) => type === 'resource-server')).toEqual([]);
+});
+
+test('what it says to do next can be pasted, whatever the file is called', async () => {
+  const cwd = workFolder();
+  const { stderr } = await runCli(['init', '--yes', '--config', 'my conf.json'], { cwd });
+  expect(stderr).toMatch(/^next: .* --config 'my conf\.json' serve$/m);
 });

@@ -46,6 +46,17 @@ test('the new master key may come from the environment; its text is in no output
   expect(stdout + stderr).not.toContain(NEW_KEY);
 });
 
+test('where the old master key is no file, the next step is one that can be done', async () => {
+  const instance = await makeInstance();
+  const OLD_KEY = readFileSync(path.join(instance.folder, 'auth-server.key'), 'utf8').trim();
+  const { code, stderr } = await runCli(['keys', 'rewrap', '--new-key', 'new.key'], {
+    cwd: instance.folder,
+    env: { OLD_KEY, AUTH_SERVER_MASTER_KEY: '{"env": "OLD_KEY"}' },
+  });
+  expect(code).toBe(0);
+  expect(stderr).toContain('next: set masterKey of every server to {"file": "new.key"}; keep the old one');
+});
+
 test.each([
   [['rewrap'], 2],
   [['rewrap', '--new-key', 'a', '--new-key-env', 'B'], 2],

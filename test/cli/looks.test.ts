@@ -5,9 +5,11 @@ import { bannerLines } from '../../cli/banner.ts';
 import { eventColumns, eventLine } from '../../cli/event-text.ts';
 import { storyBeside, storyLines } from '../../cli/family-story.ts';
 import { type FamilyRow, familyColumns, familyInWords } from '../../cli/family-text.ts';
+import { findingLines } from '../../cli/finding-text.ts';
 import { renderLine } from '../../cli/paint.ts';
 import { startProgress } from '../../cli/progress.ts';
 import { layoutTable } from '../../cli/table.ts';
+import type { Finding } from '../../src/domain/finding.ts';
 import type { ClientId, EventId, FamilyId, Generation, Subject } from '../../src/domain/ids.ts';
 import { epochMs, parseRfc3339 } from '../../src/domain/time.ts';
 import type { FamilyStory } from '../../src/operations/families.ts';
@@ -194,4 +196,25 @@ test('progress is for who watches: a line that is rewritten, and gone at the end
     progress.clear();
   }
   expect(written).toEqual(['\r\u001b[K52 %', '\r\u001b[K']);
+});
+
+test('a finding is one line where it fits; else its words go on below, and what to do begins a line', () => {
+  const findings: readonly Finding[] = [
+    { name: 'clock', status: 'fail', message: '312s behind the user service', remedy: 'timedatectl set-ntp true' },
+    {
+      name: 'stored issuer',
+      status: 'warn',
+      message: 'every token was issued as http://127.0.0.1:28411; as http://127.0.0.1:8080 every session ends',
+      remedy: 'set issuer to http://127.0.0.1:28411',
+    },
+  ];
+  expect(text(findingLines(findings, 80))).toEqual([
+    'FAIL  clock          312s behind the user service -> timedatectl set-ntp true',
+    'warn  stored issuer  every token was issued as http://127.0.0.1:28411; as',
+    '                     http://127.0.0.1:8080 every session ends',
+    '                     -> set issuer to http://127.0.0.1:28411',
+    '0 ok, 1 warning, 1 failure',
+  ]);
+  // In a pipe each is a line, however long.
+  expect(text(findingLines(findings, Number.POSITIVE_INFINITY))).toHaveLength(findings.length + 1);
 });

@@ -1,7 +1,7 @@
 /** What a command says, in a terminal of any width, in a pipe and as JSON. Section 3.17 of the security table; ticks 11 to 18. */
 import stringWidth from 'string-width';
-import { expect, test } from 'vitest';
-import { makeOut, type Out, type OutOptions, timeColumn } from '../../cli/output.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeOut, type Out, type OutOptions, outFor, timeColumn } from '../../cli/output.ts';
 import { paint } from '../../cli/paint.ts';
 import { type Column, cut, layoutTable } from '../../cli/table.ts';
 import { relative, relativeAndExact, roughly } from '../../cli/when.ts';
@@ -120,14 +120,17 @@ test('Z3, Z4: no row is wider than the terminal, whatever is in it; columns drop
   }
 });
 
-test('what had no room is named, on stderr', () => {
+test.each([
+  ['X', '1 shown, more follow: --cursor X  (wider: USED, DEVICE)\n'],
+  ['X'.repeat(36), `1 shown, more follow: --cursor ${'X'.repeat(36)}\n(wider: USED, DEVICE)\n`],
+])('what had no room is named, on stderr, in lines that have room (cursor %s)', (cursor, remarks) => {
   const { out, stdout, stderr } = capture({ width: 60 });
   out.list({
     ...listing([session({ subject: 'somebody-with-a-long-name', device: 'x'.repeat(60) })]),
-    more: '1 shown, more follow: --cursor X',
+    more: `1 shown, more follow: --cursor ${cursor}`,
   });
   expect(stdout()).not.toContain('DEVICE');
-  expect(stderr()).toBe('1 shown, more follow: --cursor X  (wider: USED, DEVICE)\n');
+  expect(stderr()).toBe(remarks);
 });
 
 test('under 60 columns each record is a block', () => {
@@ -192,4 +195,15 @@ test('beside a relative time stands the exact one', () => {
   expect(relativeAndExact('2026-11-23T09:14:07.123Z', NOW)).toBe('28h ago, 2026-11-23 09:14:07 UTC');
   expect(relativeAndExact(null, NOW)).toBe('');
   expect(roughly(90 * SECOND)).toBe('1m');
+});
+
+test.each([
+  [undefined, 80],
+  [0, 80],
+  [61, 61],
+])('of %s columns it takes %s', (columns, width) => {
+  const before = { isTTY: process.stdout.isTTY, columns: process.stdout.columns };
+  onTestFinished(() => void Object.assign(process.stdout, before));
+  Object.assign(process.stdout, { isTTY: true, columns });
+  expect(outFor({ color: true }).width).toBe(width);
 });

@@ -29,7 +29,9 @@ test('a new password, disabling and removing end sessions, and each says how man
   const user = { username: 'alice', subject, state: 'active' };
   const passwd = ['users', 'passwd', 'alice', STDIN];
   expect(await cli.json([...passwd, '--keep-sessions'], 'another horse')).toMatchObject({ ...user, revoked: 0 });
+  expect(await cli.json([...passwd, '--yes', '--dry-run'], 'third horse')).toEqual({ would_revoke: 1 });
   expect(await cli.json(passwd, 'third horse')).toMatchObject({ ...user, revoked: 1 });
+  expect(await cli.json([...passwd, '--yes'], 'fourth horse')).toMatchObject({ ...user, revoked: 0 });
   expect(await cli.json(['users', 'disable', subject, '--yes'])).toMatchObject({ state: 'disabled', revoked: 0 });
   expect(await cli.json(['users', 'enable', 'alice'])).toMatchObject(user);
   expect(await cli.run(['users', 'remove', 'alice', '--yes'])).toMatchObject({

@@ -88,6 +88,16 @@ test('C9: a variable that is not set, or empty, is refused', () => {
   expect(loaded.secretVariables).toEqual(['AUTH_SERVER_MASTER_KEY', 'X']);
 });
 
+test('a variable whose JSON holds a secret is one that brings it', () => {
+  const webhooks = [{ url: 'https://a', secret: SECRET }];
+  const env = {
+    AUTH_SERVER_EVENTS_WEBHOOKS: JSON.stringify(webhooks),
+    AUTH_SERVER_USERS: JSON.stringify({ http: { secret: SECRET } }),
+    AUTH_SERVER_LISTEN: '{}',
+  };
+  expect(load({ env }).secretVariables).toEqual(['AUTH_SERVER_EVENTS_WEBHOOKS', 'AUTH_SERVER_USERS']);
+});
+
 test.each(['\n', '\r\n', ''])('C10: one trailing line break %j of a file is not part of the secret', (end) => {
   const cwd = folder();
   write(join(cwd, 's'), `${SECRET}${end}`);

@@ -139,6 +139,21 @@ test('C2: an unknown key that is like none is not guessed, and __proto__ is one'
   expect(found[1]?.remedy).toBe('docs/configuration.md lists all keys');
 });
 
+test('C2: what the JSON of a variable names is refused like what a file names', () => {
+  const env = { AUTH_SERVER_TOKENS: '{"__proto__": {"audience": "x"}, "refresh.__proto__.polluted": true}' };
+  expect(faultsOf({ env }).map(({ message }) => message)).toEqual([
+    'unknown key tokens.refresh.__proto__',
+    'unknown key tokens.__proto__',
+  ]);
+  expect('polluted' in {}).toBe(false);
+});
+
+test('C2: a group that is null is refused, also where a variable sets one of its keys', () => {
+  const expected = ['auth.config.json:2: listen must be an object'];
+  expect(complaints({ file: { listen: null } })).toEqual(expected);
+  expect(complaints({ file: { listen: null }, env: { AUTH_SERVER_LISTEN_PORT: '99' } })).toEqual(expected);
+});
+
 test('C2: an unknown key in a list item is named', () => {
   const webhook = { url: 'https://a', secret: `whsec_${Buffer.alloc(32, 1).toString('base64')}`, typs: [] };
   expect(complaints({ file: { events: { webhooks: [webhook] } } })).toEqual([

@@ -194,6 +194,13 @@ describe('the file', () => {
     expect(readMasterKeyFile(file())).toEqual({ kind: 'malformed' });
   });
 
+  test('a folder is malformed, whatever its mode: nobody is told to close it', () => {
+    for (const mode of [0o755, 0o700]) {
+      chmodSync(folder, mode);
+      expect(readMasterKeyFile(folder)).toEqual({ kind: 'malformed' });
+    }
+  });
+
   test('missing is told from unreadable', () => {
     expect(readMasterKeyFile(file())).toEqual({ kind: 'missing' });
     expect(readMasterKeyFile(path.join(folder, 'no/such/folder'))).toEqual({ kind: 'missing' });

@@ -18,7 +18,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { makeLog } from '../../src/log.ts';
 import { migrateUp } from '../../src/store/migrate.ts';
 import { type DatabaseKind, makeDatabase } from '../support/databases.ts';
-import { furnish } from '../support/instance.ts';
+import { furnish } from '../support/furnish.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const root = path.dirname(path.dirname(import.meta.dirname));

@@ -114,6 +114,19 @@ describeOnBothDatabases('introspection', (makeDatabase) => {
     expect((await ask(server, { token }, { authorization: lower })).body).toMatchObject({ active: true });
   });
 
+  test('knows the resource server by one way alone; an id beside the bearer secret has to be its own', async () => {
+    const { server, pair } = await prepare();
+    const { id: client_id, secret: client_secret } = server.api;
+    const token = pair.access_token;
+    const bearer = { authorization: `Bearer ${client_secret}` };
+    for (const headers of [bearer, server.api.basic]) {
+      expect((await ask(server, { token, client_id }, headers)).body).toMatchObject({ active: true });
+      expectRefusal(await ask(server, { token, client_id, client_secret }, headers), 400, 'invalid_request');
+      expectRefusal(await ask(server, { token, client_secret }, headers), 400, 'invalid_request');
+    }
+    expectRefusal(await ask(server, { token, client_id: 'default' }, bearer), 401, 'invalid_client');
+  });
+
   test('takes a POST of a form with one token, and nothing else (V3 V11)', async () => {
     const { server, pair } = await prepare();
     const token = pair.access_token;

@@ -1,6 +1,7 @@
 /** `POST /oauth/revoke` as contract §4 has it (RFC 7009): an app ends its own sessions, by either token. */
 import { expect, test } from 'vitest';
 import { changeClient } from '../../src/operations/clients.ts';
+import { declareKeyCompromised } from '../../src/operations/keys.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { expectEvents, expectNoChange, expectRefusal, tamper } from '../support/expectations.ts';
 import { type Form, postForm } from '../support/form.ts';
@@ -53,6 +54,15 @@ describeOnBothDatabases('revocation', (makeDatabase) => {
     server.clock.advance(600_000);
     expectRevoked(await ask({ token: late.access_token }));
     expect(await isLive(server, late)).toBe(false);
+  });
+
+  test('an access token by a key that was declared compromised ends nothing: a thief could make one for any session', async () => {
+    const { server, pair, ask } = await prepare();
+    await declareKeyCompromised(server.app, 'access');
+    expectRevoked(await ask({ token: pair.access_token }));
+    expect(await isLive(server, pair)).toBe(true);
+    expectRevoked(await ask({ token: pair.refresh_token }));
+    expect(await isLive(server, pair)).toBe(false);
   });
 
   test('authenticates an app by Basic, by the body, or a public one by its client_id', async () => {

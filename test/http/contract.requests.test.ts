@@ -24,6 +24,17 @@ const NO_OBJECTS: readonly (string | Buffer)[] = [
   '{"x":"a\\u0000"}',
   '{"\\ud800":1}',
 ];
+/** Members of a body that is otherwise good. */
+const NO_TEXT: readonly string[] = [
+  '"x":"\\ud800"',
+  '"x":"\\udc00"',
+  '"x":"a\\udc00b"',
+  '"x":"\\n\\udc00"',
+  '"x":"\\ud83d\\ude00\\ude00"',
+  '"x":"\\ud83d \\ude00"',
+  '"x":"a\\u0000"',
+  '"\\udfff":1',
+];
 const WRONG_TYPES: readonly Headers[] = [
   {},
   { 'content-type': 'text/plain' },
@@ -53,6 +64,22 @@ describeOnBothDatabases('a body at any native endpoint', (makeDatabase) => {
         }
       }
     });
+  });
+
+  test('refuses text that is none in a member that is otherwise ignored, and takes what is well-formed (B11)', async () => {
+    const { server, all } = await prepare();
+    const send = ({ path, headers, body }: (typeof all)[number], member: string) => {
+      const text = `${JSON.stringify(body).slice(0, -1)},${member}}`;
+      return server.send({ method: 'POST', path, headers: { ...JSON_TYPE, ...headers }, body: text });
+    };
+    await expectNoChange(server, async () => {
+      for (const endpoint of all) {
+        for (const member of NO_TEXT) expectRefusal(await send(endpoint, member), 400, 'invalid_request');
+      }
+    });
+    for (const endpoint of [...all].reverse()) {
+      expect((await send(endpoint, '"x":"\\ud83d\\ude00\\\\udc00 \\u0041"')).status).toBeLessThan(300);
+    }
   });
 
   test('refuses another Content-Type with 415, and reads nothing that is compressed (B5 B7)', async () => {

@@ -112,22 +112,22 @@ describeOnBothDatabases('the metrics', (makeOne) => {
     expect(await counts('auth_server_revocations_total')).toEqual({});
     metrics.close();
   });
-});
 
-test('the names, types and series are those of the contract, from the start', async () => {
-  const { metrics, look } = await startWatched(await makeDatabase('sqlite'));
-  const families = await look();
-  expect(Object.fromEntries([...families].map(([name, { type }]) => [name, type]))).toEqual(NAMES);
-  const labels = (name: keyof typeof NAMES): string[] =>
-    [...(families.get(name)?.samples.keys() ?? [])].map((series) => series.slice(name.length));
-  expect(labels('auth_server_refresh_total')).toEqual(
-    ['rotated', 'replayed', 'malformed', 'expired', 'mismatch', 'unknown', 'revoked', 'reused'].map(
-      (outcome) => `{outcome="${outcome}"}`,
-    ),
-  );
-  expect(labels('auth_server_deliveries')).toEqual(['{state="waiting"}', '{state="pending"}', '{state="dead"}']);
-  for (const { help } of families.values()) expect(help).toMatch(/\.$/);
-  metrics.close();
+  test('the names, types and series are those of the contract, from the start', async () => {
+    const { metrics, look } = await startWatched(await makeOne());
+    const families = await look();
+    expect(Object.fromEntries([...families].map(([name, { type }]) => [name, type]))).toEqual(NAMES);
+    const labels = (name: keyof typeof NAMES): string[] =>
+      [...(families.get(name)?.samples.keys() ?? [])].map((series) => series.slice(name.length));
+    expect(labels('auth_server_refresh_total')).toEqual(
+      ['rotated', 'replayed', 'malformed', 'expired', 'mismatch', 'unknown', 'revoked', 'reused'].map(
+        (outcome) => `{outcome="${outcome}"}`,
+      ),
+    );
+    expect(labels('auth_server_deliveries')).toEqual(['{state="waiting"}', '{state="pending"}', '{state="dead"}']);
+    for (const { help } of families.values()) expect(help).toMatch(/\.$/);
+    metrics.close();
+  });
 });
 
 test('requests are timed by row of the table of paths: callers cannot make series', async () => {

@@ -16,6 +16,7 @@ import {
 } from '../../src/operations/clients.ts';
 import { listFamilyPage } from '../../src/operations/families.ts';
 import { addUser } from '../../src/operations/users.ts';
+import { Refusal } from '../../src/refusal.ts';
 import { deleteClient } from '../../src/store/clients.ts';
 import { describeOnBothDatabases, makeDatabase as makeOne } from '../support/databases.ts';
 import { eventsOf, familyOf, logIn, openTestApp, refreshWith, storeFamilies } from '../support/test-app.ts';
@@ -42,6 +43,18 @@ describeOnBothDatabases('clients', (makeDatabase) => {
     expect(await eventsOf(app, length)).toEqual([
       { type: 'client.created', data: { client_id: 'api', client_type: 'resource-server' } },
     ]);
+  });
+
+  test('a secret is given out also when the database goes away after the commit', async () => {
+    const { app, clock } = await openTestApp(await makeDatabase());
+    const reload = () => Promise.reject(new Refusal('temporarily_unavailable', 'gone'));
+    const cutOff = { ...app, clients: { ...app.clients, reload } };
+    const { secret } = await addClient(cutOff, newClient('api'));
+    clock.advance(1_000);
+    await authenticateClient(app, { id: 'api', secret: secret?.reveal() ?? '' }, 'resource-server');
+    const { secret: next } = await rotateClientSecret(cutOff, 'api');
+    clock.advance(1_000);
+    await authenticateClient(app, { id: 'api', secret: next.reveal() }, 'resource-server');
   });
 
   test('an id that is taken is a conflict, and its client stays as it is', async () => {
@@ -155,6 +168,10 @@ describe('wrong usage', () => {
     ['an admin with an audience', newClient('x', { type: 'admin', audiences: ['api'] })],
     ['a resource server with a policy', newClient('x', { policy: { refreshAlone: true } })],
     ['an empty audience', newClient('x', { audiences: [''] })],
+    [
+      'an app whose access tokens nobody would read: over 8 KiB',
+      newClient('x', { ...SPA, audiences: Array.from({ length: 32 }, (_, i) => String(i).padEnd(255, 'a')) }),
+    ],
     ['an audience with a space', newClient('x', { audiences: ['a b'] })],
     ...policies.map(([name, policy]): [string, NewClient] => [name, newClient('x', { ...SPA, policy })]),
   ];

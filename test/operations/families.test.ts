@@ -32,6 +32,22 @@ describeOnBothDatabases('families', (makeDatabase) => {
     expect(seen).toEqual(ids.toSorted().reverse());
   });
 
+  test('of a session that is refreshed by a loop only the newest part of its timeline is read', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const [sid] = await storeFamilies(app, [{}]);
+    const numbers =
+      app.store.dialect === 'sqlite'
+        ? 'with recursive n(i) as (values (1) union all select i + 1 from n where i < 12000)'
+        : 'with n(i) as (select generate_series(1, 12000))';
+    const insert = 'insert into refresh_tokens (family_id, generation, jti, issued_at)';
+    const select = `select '${sid}', i, 'jti', i from n`;
+    const statement =
+      app.store.dialect === 'sqlite' ? `${insert} ${numbers} ${select}` : `${numbers} ${insert} ${select}`;
+    await app.store.write((tx) => tx.connection.execute(statement, []));
+    const { timeline } = await showFamily(app, sid ?? '');
+    expect(timeline.map(({ generation }) => generation)).toEqual(Array.from({ length: 10_000 }, (_, i) => i + 2_001));
+  });
+
   test('a family has the members of contract §12', async () => {
     const { app } = await openTestApp(await makeDatabase());
     await storeFamilies(app, [{ subject: 'sub-1', ip: '192.0.2.1', userAgent: 'curl' }]);

@@ -1,9 +1,13 @@
 /** Nothing that an administrator asks for reads all families: how each database means to find them, in its own words. */
 import { expect, test } from 'vitest';
 import type { App } from '../../src/app.ts';
+import type { ReceiverKey } from '../../src/domain/delivery.ts';
 import type { ClientId, FamilyId, KeyId, Subject } from '../../src/domain/ids.ts';
-import { epochMs } from '../../src/domain/time.ts';
+import { durationMs, epochMs } from '../../src/domain/time.ts';
+import { buryDeliveries, claimDeliveries, listBusyLanes, promote } from '../../src/store/deliveries.ts';
+import { listDeliveries } from '../../src/store/delivery-pages.ts';
 import { listEvents } from '../../src/store/events.ts';
+import { findOldGenerations } from '../../src/store/expired.ts';
 import { type FamilyFilter, findFamiliesByShortId, listFamilies } from '../../src/store/family-pages.ts';
 import { listRefreshTokens } from '../../src/store/refresh-tokens.ts';
 import { readFeed } from '../../src/store/revocations.ts';
@@ -148,6 +152,51 @@ describeOnBothDatabases('query plans', (makeDatabase, kind) => {
     });
     expect(plan).toMatch(kind === 'sqlite' ? /SEARCH revocations USING .*PRIMARY KEY/ : /Index Cond: .*number > /);
     expect(plan).not.toMatch(/(Seq Scan on|SCAN) revocations/);
+  });
+
+  test('what is on its way is found by an index, however much a receiver was sent before', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const [receiver, family_id] = ['receiver-1' as ReceiverKey, 'family-7' as FamilyId];
+    const select = `select '${receiver}', i, 'family-' || (i % 1000), 'delivered', 1, i, i from n`;
+    const insert =
+      'insert into deliveries (receiver, event_number, family_id, state, attempts, next_attempt_at, settled_at)';
+    await app.store.write(async (tx) => {
+      const statement = kind === 'sqlite' ? `${insert} ${FILL.sqlite}${select}` : `${FILL.postgres}${insert} ${select}`;
+      await tx.connection.execute(statement, []);
+      if (kind === 'postgres') await tx.connection.execute('analyze deliveries', []);
+    });
+    for (const [work, index] of [
+      [(tx: Tx) => promote(tx, { receiver, family_id, now: tx.now }), 'deliveries_lane'],
+      [(tx: Tx) => listBusyLanes(tx, [receiver], [family_id]), 'deliveries_lane'],
+      [(tx: Tx) => buryDeliveries(tx, receiver, 'gone', 200), 'deliveries_lane'],
+      [(tx: Tx) => buryDeliveries(tx, receiver, 'gone', 200), 'deliveries_due'],
+      [(tx: Tx) => claimDeliveries(tx, { receiver, limit: 10, lease: durationMs(1) }), 'deliveries_due'],
+    ] as const) {
+      const plan = await plansOf(app, work);
+      expect(plan, String(work)).toContain(index);
+      expect(plan, String(work)).not.toMatch(/Seq Scan|SCAN deliveries|PRIMARY KEY \(receiver=\?\)$/m);
+    }
+  });
+
+  test('each next page of the timeline, and of deliveries, begins where the one before ended', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    await fill(app);
+    const timeline = 'insert into refresh_tokens (family_id, generation, jti, issued_at)';
+    const deliveries = 'insert into deliveries (receiver, event_number, state, attempts, next_attempt_at)';
+    await app.store.write(async (tx) => {
+      await tx.connection.execute(`${timeline} select id, 0, jti, issued_at from token_families`, []);
+      await tx.connection.execute(`${deliveries} select 'receiver-1', issued_at, 'dead', 1, 0 from token_families`, []);
+      if (kind === 'postgres') await tx.connection.execute('analyze refresh_tokens, deliveries', []);
+    });
+    const place = { familyId: FAMILY, generation: 0 };
+    expect(await plansOf(app, (tx) => findOldGenerations(tx, place, epochMs(1), 1_000))).toMatch(
+      kind === 'sqlite'
+        ? /SEARCH t USING PRIMARY KEY \(\(family_id,generation\)>/
+        : /Index Cond: \(ROW\(.*family_id, .*generation\) > /,
+    );
+    const after = { number: 10_000, receiver: 'receiver-1' };
+    const page = await plansOf(app, (tx) => listDeliveries(tx, { after, limit: 51 }));
+    expect(page).toMatch(kind === 'sqlite' ? /SEARCH d USING .*event_number.*>/ : /Index Cond: .*event_number.* >=? /);
   });
 
   test('one family, its timeline, its events and the sessions of a subject are found by an index', async () => {

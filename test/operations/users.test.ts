@@ -1,5 +1,6 @@
 /** The local user directory as an administrator changes it (contract §7, `users`). */
-import { expect, test } from 'vitest';
+import { argon2Sync } from 'node:crypto';
+import { expect, test, vi } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import { login } from '../../src/operations/login.ts';
 import {
@@ -13,11 +14,22 @@ import {
   resolveSubject,
   showUser,
 } from '../../src/operations/users.ts';
+import { setPasswordHash } from '../../src/store/users.ts';
 import { describeOnBothDatabases, makeDatabase as makeOne } from '../support/databases.ts';
 import { eventsOf, familyOf, logIn, ORIGIN, openTestApp, refreshWith, storeFamilies } from '../support/test-app.ts';
 
 const PASSWORD = 'correct horse';
 const password = new Secret(PASSWORD);
+
+/** As an older release with weaker parameters would have stored it. */
+function outdatedHash(text: string): string {
+  const nonce = Buffer.alloc(16, 7);
+  const options = { message: text, nonce, memory: 8_192, passes: 2, parallelism: 1, tagLength: 32 };
+  const [salt, tag] = [nonce, argon2Sync('argon2id', options)].map((bytes) =>
+    bytes.toString('base64').replace(/=+$/, ''),
+  );
+  return `$argon2id$v=19$m=8192,t=2,p=1$${salt}$${tag}`;
+}
 
 describeOnBothDatabases('users', (makeDatabase) => {
   test('a name is kept as typed, in NFC, and found in any spelling that a login may use', async () => {
@@ -44,6 +56,27 @@ describeOnBothDatabases('users', (makeDatabase) => {
     const outcomes = await Promise.allSettled([1, 2, 3].map(() => addUser(app, { name: 'alice', password })));
     expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected', 'rejected']);
     expect((await listUserPage(app, { limit: 50 })).users).toHaveLength(1);
+  });
+
+  test('a password changed while a login renews the hash of the old one stays changed', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const { subject } = await addUser(app, { name: 'alice', password });
+    await app.store.write((tx) => setPasswordHash(tx, subject, outdatedHash(PASSWORD)));
+    const { hash } = app.passwords;
+    vi.spyOn(app.passwords, 'hash').mockImplementationOnce(async (old) => {
+      const renewed = await hash(old);
+      await changePassword(app, { user: 'alice', password: new Secret('battery staple'), keepSessions: false });
+      return renewed;
+    });
+    await expect(logIn(app, 'alice', PASSWORD)).rejects.toThrow('rejected');
+    await logIn(app, 'alice', 'battery staple');
+  });
+
+  test('logins at once renew an outdated hash once, and all of them succeed', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const { subject } = await addUser(app, { name: 'alice', password });
+    await app.store.write((tx) => setPasswordHash(tx, subject, outdatedHash(PASSWORD)));
+    await Promise.all([logIn(app, 'alice', PASSWORD), logIn(app, 'alice', PASSWORD), logIn(app, 'alice', PASSWORD)]);
   });
 
   test('disabling ends every session and the next login, in one transaction, with its events', async () => {

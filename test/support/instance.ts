@@ -3,14 +3,11 @@ import { once } from 'node:events';
 import path from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { expect } from 'vitest';
-import { type App, closeApp, openApp, systemClock } from '../../src/app.ts';
+import { closeApp, openApp, systemClock } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { Secret } from '../../src/domain/secret.ts';
 import { makeLog } from '../../src/log.ts';
-import { addClient } from '../../src/operations/clients.ts';
-import { moveKeysOn } from '../../src/operations/keys.ts';
-import { addUser } from '../../src/operations/users.ts';
 import { type CliOptions, type RunningCli, runCli, startServe, workFolder } from './cli.ts';
+import { furnish } from './furnish.ts';
 import { type HttpClient, makeHttpClient } from './http-client.ts';
 import type { Pair } from './test-server.ts';
 
@@ -35,20 +32,6 @@ export interface Serving extends RunningCli {
 }
 
 const PASSWORD = '8letters';
-
-/** Signing keys, the user `alice`, and the resource server `api`. @returns the header by which `api` authenticates */
-export async function furnish(app: App, password: string): Promise<{ readonly authorization: string }> {
-  await moveKeysOn(app);
-  await addUser(app, { name: 'alice', password: new Secret(password) });
-  const { secret } = await addClient(app, {
-    id: 'api',
-    type: 'resource-server',
-    isPublic: false,
-    audiences: [],
-    policy: {},
-  });
-  return { authorization: `Basic ${Buffer.from(`api:${secret?.reveal()}`).toString('base64')}` };
-}
 
 /** Made in this process, as `serve` would make it; nothing has it open when this returns. */
 export async function makeInstance(): Promise<Instance> {

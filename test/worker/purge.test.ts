@@ -10,10 +10,12 @@ import { revoke } from '../../src/operations/revoke.ts';
 import { addUser } from '../../src/operations/users.ts';
 import { storeFailures } from '../../src/store/login-attempts.ts';
 import type { Database } from '../../src/store/schema.ts';
+import type { Tx } from '../../src/store/store.ts';
 import { advanceFamily, findFamily } from '../../src/store/token-families.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { logIn, ORIGIN, openTestApp, refreshWith, storeFamilies } from '../support/test-app.ts';
-import { created, deliveriesOf, record, runWorker, SECRET } from './support.ts';
+import { answer, openWebhookReceiver } from '../support/webhook-receiver.ts';
+import { created, deliveriesOf, family, notesOf, record, revoked, runWorker, SECRET, statesOf } from './support.ts';
 
 type App = Awaited<ReturnType<typeof openTestApp>>['app'];
 
@@ -100,6 +102,29 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await app.store.read((db) => findFamily(db, kept as FamilyId))).toBeDefined();
   });
 
+  test('the long history of a family that has gone goes in small steps, however long it was to be kept', async () => {
+    const { app, clock } = await openTestApp(await database(), { 'retention.refreshTokens': '3650d' });
+    const ids = await storeFamilies(app, [{}, {}]);
+    for (const id of ids) await storeGenerations(app, id, 2_500, clock.now());
+    clock.advance(121 * DAY);
+    const steps: number[] = [];
+    const rowsOf = async (tx: Tx): Promise<number> =>
+      (await tx.sql.selectFrom('refresh_tokens').select('generation').execute()).length;
+    const write: App['store']['write'] = (change) =>
+      app.store.write(async (tx) => {
+        const before = await rowsOf(tx);
+        const value = await change(tx);
+        steps.push(before - (await rowsOf(tx)));
+        return value;
+      });
+    expect(await purge({ ...app, store: { ...app.store, write } })).toMatchObject({
+      families: 2,
+      refresh_tokens: 5_000,
+    });
+    expect(Math.max(...steps)).toBeLessThanOrEqual(1_000);
+    expect(await count(app, 'refresh_tokens')).toBe(0);
+  });
+
   test('events go after retention.events, with their deliveries; entries of the feed with the access tokens', async () => {
     const { app, clock } = await openTestApp(await database(), {
       'events.webhooks': [{ url: 'http://127.0.0.1:9/', secret: SECRET, types: ['client.created'] }],
@@ -122,6 +147,39 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await count(app, 'events')).toBe(1);
     expect(await count(app, 'deliveries')).toBe(0);
     expect(await count(app, 'outbox')).toBe(1);
+  });
+
+  test('events by a clock that was a year ahead hide none of the old ones behind them', async () => {
+    const { app, clock } = await openTestApp(await database());
+    clock.advance(365 * DAY);
+    await record(app, ...Array.from({ length: 250 }, (_, index) => created(`ahead-${index}`)));
+    clock.advance(-365 * DAY);
+    await record(app, created('a'), created('b'));
+    clock.advance(91 * DAY);
+    await record(app, created('young'));
+    expect(await purge(app)).toMatchObject({ events: 2 + 2 });
+    expect(await count(app, 'events')).toBe(251);
+  });
+
+  test('what waits behind an event that is purged undelivered gets its turn', async () => {
+    const receiver = await openWebhookReceiver();
+    receiver.behave(answer(500));
+    const { app, clock } = await openTestApp(await database(), {
+      'events.webhooks': [{ url: receiver.url, secret: SECRET, types: ['family.revoked'] }],
+      'retention.events': '1h',
+    });
+    const worker = runWorker(app);
+    await record(app, revoked(family(1), 'one'));
+    await expect.poll(() => receiver.received.length).toBeGreaterThan(0);
+    clock.advance(HOUR / 2);
+    await record(app, revoked(family(1), 'two'));
+    await expect.poll(() => statesOf(app)).toEqual(['pending', 'waiting']);
+    clock.advance(HOUR / 2 + 1);
+    await worker.stop();
+    await purge(app);
+    receiver.behave(answer(200));
+    runWorker(app);
+    await expect.poll(() => notesOf(receiver.accepted)).toEqual(['two']);
   });
 
   test('counts of failed logins go with their window, keys by the schedule', async () => {
@@ -149,6 +207,16 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await purgeOnSchedule(app, signal)).toBeUndefined();
     clock.advance(1);
     expect(await purgeOnSchedule(app, signal)).toBeDefined();
+  });
+
+  test('a clock that stepped back from a year ahead does not put the purge off for that year', async () => {
+    const { app, clock } = await openTestApp(await database());
+    const { signal } = new AbortController();
+    clock.advance(365 * DAY);
+    expect(await purgeOnSchedule(app, signal)).toBeDefined();
+    clock.advance(-365 * DAY);
+    expect(await purgeOnSchedule(app, signal)).toBeDefined();
+    expect(await purgeOnSchedule(app, signal)).toBeUndefined();
   });
 
   test('I41: a change beside a purge of thousands of rows never waits long', async () => {

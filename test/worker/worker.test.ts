@@ -142,6 +142,14 @@ describeOnBothDatabases('the worker', (database) => {
     expect(notesOf(receiver.accepted).filter((note) => note !== 'three')).toEqual(['one', 'two']);
     expect((await reportOnWorker(app)).disabled).toEqual([]);
 
+    // One by one too, each counted once.
+    receiver.behave(answer(410));
+    await record(app, created('four'));
+    await eventually(async () => expect((await statesOf(app)).at(-1)).toBe('dead'));
+    receiver.behave(answer(200));
+    const [dead] = (await listDeliveryPage(app, { limit: 1, state: 'dead' })).deliveries;
+    expect(await retryEvent(app, dead?.event_id ?? '')).toEqual({ retried: 1, delivered: 0, underWay: 0 });
+
     const { deliveries } = await listDeliveryPage(app, { limit: 1, state: 'delivered' });
     const id = deliveries[0]?.event_id ?? '';
     expect(await retryEvent(app, id)).toEqual({ retried: 0, delivered: 1, underWay: 0 });

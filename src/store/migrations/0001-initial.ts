@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../store.ts';
 
+/** Also the rows that are there once: the instance's id, the feed's position, the client `default`. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a list of tables without a branch, read from top to bottom
 export async function initial(tx: Tx): Promise<void> {
   const { schema } = tx.sql;

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../store.ts';
 
+/** Events that were recorded before enter the outbox. */
 export async function deliveries(tx: Tx): Promise<void> {
   const { schema } = tx.sql;
   const isSqlite = tx.dialect === 'sqlite';
