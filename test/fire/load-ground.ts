@@ -68,12 +68,8 @@ export function makeTraffic(api: string, sessions: readonly Session[], refreshes
   const chance = makeChance(SEED);
   const history: Entry[] = [];
   const unexpected: string[] = [];
-  const idle: Caller[] = sessions.map((session) => ({ session, key: chance.hex(32) }));
-  const known = sessions.map(({ accessToken, family, generation }) => ({
-    family,
-    generation,
-    request: post('/verify', { token: accessToken }, { Authorization: api }),
-  }));
+  const callers: readonly Caller[] = sessions.map((session) => ({ session, key: chance.hex(32) }));
+  const idle = [...callers];
 
   function judged(question: Question, request: string, onGranted: (text: string) => void, onEnd: () => void): Ask {
     return {
@@ -105,9 +101,10 @@ export function makeTraffic(api: string, sessions: readonly Session[], refreshes
   }
 
   function verify(): Ask | undefined {
-    const one = known[chance.below(known.length)];
-    if (one === undefined) return undefined;
-    const { family, generation, request } = one;
+    const caller = callers[chance.below(callers.length)];
+    if (caller === undefined) return undefined;
+    const { family, generation, accessToken } = caller.session;
+    const request = post('/verify', { token: accessToken }, { Authorization: api });
     const onGranted = (text: string): void => {
       if (!text.startsWith('{"active":true')) unexpected.push(text);
     };
