@@ -17,6 +17,7 @@ import {
   type Cell,
   CLIENTS,
   EVENTS,
+  HEALTH,
   isBeside,
   KEYS,
   listRows,
@@ -30,6 +31,9 @@ import { isLost, whyLost, wordsOf } from './trouble.ts';
 
 /** How long until a lost database is asked again, ms: 1 s, doubled each time. */
 const RETRY = { first: 1_000, most: 15_000 } as const;
+
+/** Of every screen but Health, which is there to mend it. */
+const BEHIND = 'the schema is behind: 6 shows what is pending, M there runs it';
 
 export interface ReadingOptions {
   readonly app: App;
@@ -55,7 +59,7 @@ export interface Reading {
 
 /** Each part of it ends in the state; nothing is thrown, and a database that does not answer is asked less and less. */
 export function makeReading(options: ReadingOptions): Reading {
-  const { app, cell, size, log } = options;
+  const { app, cell, size, log, isSchemaBehind } = options;
   const { get, set } = cell;
   const rates = makeRateReading(options);
   let asked = 0;
@@ -80,6 +84,7 @@ export function makeReading(options: ReadingOptions): Reading {
 
   async function open(): Promise<void> {
     asked += 1;
+    if (isSchemaBehind() && get().screen !== HEALTH) return set({ message: BEHIND });
     const isWanted = wanting();
     const loaded = await load(app, get(), log);
     if (isWanted()) show(options, loaded, 0);

@@ -79,7 +79,8 @@ async function changeKeys(app: App, decide: Decide): Promise<readonly KeyChange[
     if (done === 'replaced') {
       master = await app.masterAgain();
     } else if (done !== undefined) {
-      await app.keys.reload();
+      // The change is committed. A ring that cannot be read now, for the other one perhaps, is told of where it is used.
+      await app.keys.reload().catch(() => undefined);
       return done;
     }
   }

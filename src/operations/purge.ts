@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { App } from '../app.ts';
-import { after, HOUR } from '../domain/time.ts';
+import { after, type EpochMs, HOUR } from '../domain/time.ts';
 import {
   deleteEvents,
   deleteFailures,
@@ -14,12 +14,13 @@ import {
   findExpiredFamilies,
   findOldEvents,
   findOldFailures,
+  findOldFeedEntries,
   findOldGenerations,
   type TimelinePlace,
 } from '../store/expired.ts';
 import { findSetting, storeSetting } from '../store/settings.ts';
 import { deleteKey, listKeys, lockKeyRings } from '../store/signing-keys.ts';
-import type { Tx } from '../store/store.ts';
+import type { Reader, Tx } from '../store/store.ts';
 
 const limits = {
   /** Rows of a table that are looked at in one read. */
@@ -144,9 +145,13 @@ async function purgeEvents(work: Work): Promise<number> {
 }
 
 async function purgeFeed(work: Work): Promise<void> {
-  while (!isStopped(work)) {
-    const gone = await work.write((tx) => deleteFeedEntries(tx, limits.batch));
-    if (gone < limits.batch) break;
+  const now = work.app.clock.now();
+  let from: number | undefined = 0;
+  while (from !== undefined && !isStopped(work)) {
+    const start: number = from;
+    const old = await work.app.store.read((db) => findOldFeedEntries(db, start, now, limits.batch));
+    if (old.length > 0) await work.write((tx) => deleteFeedEntries(tx, old));
+    from = old.length < limits.batch ? undefined : old.at(-1);
   }
 }
 
@@ -165,12 +170,16 @@ async function purgeFailures(work: Work): Promise<void> {
 
 /** Keys that nothing needs any more. Needs no master key: unlike a rotation, nothing is made. */
 async function purgeKeys(work: Work): Promise<number> {
+  const overAt = async (db: Reader, now: EpochMs) =>
+    (await listKeys(db)).filter(
+      ({ state, retiresAt }) =>
+        (state === 'verify_only' || state === 'compromised') && retiresAt !== null && retiresAt <= now,
+    );
+  const { store, clock } = work.app;
+  if ((await store.read((db) => overAt(db, clock.now()))).length === 0) return 0;
   return work.write(async (tx) => {
     await lockKeyRings(tx);
-    const over = (await listKeys(tx)).filter(
-      ({ state, retiresAt }) =>
-        (state === 'verify_only' || state === 'compromised') && retiresAt !== null && retiresAt <= tx.now,
-    );
+    const over = await overAt(tx, tx.now);
     for (const key of over) await deleteKey(tx, key.kid);
     return over.length;
   });

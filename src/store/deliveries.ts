@@ -214,11 +214,15 @@ export const promote = prepared<{ receiver: ReceiverKey; family_id: FamilyId; no
     .where('state', '=', 'waiting'),
 );
 
-/** Makes dead letters of what is still to be delivered to one receiver. @returns how many; fewer than `limit`: none is left */
+/**
+ * Makes dead letters of what is still to be delivered to one receiver, but for what is being settled at this moment.
+ * @returns how many; fewer than `limit`: none is left but that
+ */
 export async function buryDeliveries(tx: Tx, receiver: ReceiverKey, error: string, limit: number): Promise<number> {
   const some = tx.sql.selectFrom('deliveries').select('event_number');
+  // Waiting for who settles, and then promotes what is buried here, the two would wait in a circle.
   const choose = async (query: typeof some, most: number) =>
-    (await (tx.dialect === 'postgres' ? query.forUpdate() : query).limit(most).execute()).map(
+    (await (tx.dialect === 'postgres' ? query.forUpdate().skipLocked() : query).limit(most).execute()).map(
       (row) => row.event_number,
     );
   // What waits first: whoever lets the receiver live again in between finds a first one in each lane that moves on.

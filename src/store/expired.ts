@@ -145,18 +145,27 @@ export async function deleteEvents(tx: Tx, numbers: readonly number[]): Promise<
   return Number(result.numDeletedRows);
 }
 
-/** Entries of the feed that every access token has outlived. @returns how many went */
-export async function deleteFeedEntries(tx: Tx, limit: number): Promise<number> {
-  const rows = await tx.sql
+/** One page of the entries of the feed that have outlived every access token. To be asked outside a transaction: it may read a million. */
+export async function findOldFeedEntries(
+  db: Reader,
+  after: number,
+  now: EpochMs,
+  limit: number,
+): Promise<readonly number[]> {
+  const rows = await db.sql
     .selectFrom('revocations')
     .select('number')
-    .where('until', '<', tx.now)
+    .where('number', '>', after)
+    .where('until', '<', now)
     .orderBy('number')
     .limit(limit)
     .execute();
-  const numbers = rows.map((row) => row.number);
-  if (numbers.length > 0) await tx.sql.deleteFrom('revocations').where('number', 'in', numbers).execute();
-  return numbers.length;
+  return rows.map((row) => row.number);
+}
+
+/** Judged again: in a new epoch of the feed a number means another entry. */
+export async function deleteFeedEntries(tx: Tx, numbers: readonly number[]): Promise<void> {
+  await tx.sql.deleteFrom('revocations').where('number', 'in', numbers).where('until', '<', tx.now).execute();
 }
 
 /** One page of the failure counts: those whose window has passed. */

@@ -5,9 +5,11 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { encodeHeader } from '../../src/crypto/jws.ts';
-import type { KeyId } from '../../src/domain/ids.ts';
+import type { FamilyId, KeyId } from '../../src/domain/ids.ts';
+import { declareKeyCompromised, rotateKeys } from '../../src/operations/keys.ts';
 import { listKeys, type StoredKey } from '../../src/store/signing-keys.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
+import { familyOf, openTestApp, storeFamilies } from '../support/test-app.ts';
 import { type Pair, startTestServer, type TestServer } from '../support/test-server.ts';
 
 const attacker = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -62,6 +64,20 @@ describeOnBothDatabases('a key row', (makeDatabase) => {
     }
     expect((await server.app.keys.reload()).unreadable).toEqual([]);
     await server.refresh(pair);
+  });
+
+  test('altered, even one that signs, keeps nobody from declaring the key of the other ring compromised, sessions and all', async () => {
+    const { app } = await openTestApp(await makeDatabase());
+    const [sid] = await storeFamilies(app, [{}]);
+    const active = (await app.keys.current()).access.active.kid;
+    await app.store.write((tx) =>
+      tx.sql.updateTable('signing_keys').set({ public_jwk: '{' }).where('kid', '=', active).execute(),
+    );
+    expect(await declareKeyCompromised(app, 'refresh')).toMatchObject({ revoked: 1 });
+    expect((await familyOf(app, sid as FamilyId)).revoked).toMatchObject({ cause: 'key_compromised' });
+    // As doctor says: then the ring can be read again.
+    await rotateKeys(app, 'access');
+    expect((await app.keys.current()).access.active.kid).not.toBe(active);
   });
 
   test('with the kid of another is not taken by the database (3.18)', async () => {

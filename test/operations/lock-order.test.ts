@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type App, closeApp, openApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { ReceiverKey } from '../../src/domain/delivery.ts';
 import type { FamilyId, TokenId } from '../../src/domain/ids.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { durationMs, HOUR } from '../../src/domain/time.ts';
@@ -11,6 +12,7 @@ import { addClient } from '../../src/operations/clients.ts';
 import { declareKeyCompromised } from '../../src/operations/keys.ts';
 import { logout } from '../../src/operations/sessions.ts';
 import { addUser } from '../../src/operations/users.ts';
+import { buryDeliveries, insertDeliveries } from '../../src/store/deliveries.ts';
 import { migrateUp } from '../../src/store/migrate.ts';
 import { lockFamily } from '../../src/store/token-families.ts';
 import { makeDatabase } from '../support/databases.ts';
@@ -96,6 +98,25 @@ describe('on Postgres', () => {
     if (one === undefined || two === undefined) throw new Error('no sessions');
     await expectFirstToWait(app, one.sid, two.sid, () => logout(app, two.refreshToken, { kind: 'everywhere' }));
     expect((await familyOf(app, one.sid)).revoked).not.toBeNull();
+  });
+
+  test('burying what is on its way to a receiver waits for nobody who settles', async () => {
+    const { app } = await openTestApp(await makeDatabase('postgres'));
+    const [receiver, familyId] = ['receiver-1' as ReceiverKey, 'family-1' as FamilyId];
+    const delivery = { receiver, familyId, lastError: null };
+    await app.store.write((tx) =>
+      insertDeliveries(tx, [
+        { ...delivery, number: 1, state: 'pending' },
+        { ...delivery, number: 2, state: 'waiting' },
+      ]),
+    );
+    const bury = (): Promise<number> => app.store.write((tx) => buryDeliveries(tx, receiver, 'gone', 10));
+    const first = 'select from deliveries where event_number = 1 for update';
+    await app.store.write(async (tx) => {
+      await tx.connection.execute(first, []);
+      expect(await bury()).toBe(1);
+    });
+    expect(await bury()).toBe(1);
   });
 
   test('a login under way while its key is declared compromised ends with the others of that key', async () => {

@@ -50,6 +50,14 @@ describeOnBothDatabases('the other screens', (makeUrl, kind) => {
     const { app, clock } = await openBehind(await makeUrl());
     const tui = startTui(app, { screen: HEALTH, isSchemaBehind: true });
     await tui.shows('schema 0 of 2, 2 pending');
+    for (const screen of '12345') {
+      tui.press(screen);
+      await tui.shows(`[${screen} `);
+      await tui.shows('the schema is behind: 6 shows what is pending');
+      expect(tui.frame()).not.toContain('bug');
+    }
+    tui.press('6');
+    await tui.shows('schema 0 of 2, 2 pending');
     tui.press('M');
     await tui.shows('Run the pending migrations?');
     clock.advance(400);

@@ -219,6 +219,14 @@ describeOnBothDatabases('the purge', (database) => {
     expect(await purgeOnSchedule(app, signal)).toBeUndefined();
   });
 
+  test('a purge that finds nothing takes nobody’s write lock', async () => {
+    const { app } = await openTestApp(await database());
+    await storeFamilies(app, [{}]);
+    await revoke(app, { which: { all: true } });
+    const write: App['store']['write'] = () => Promise.reject(new Error('a write'));
+    await purge({ ...app, store: { ...app.store, write } });
+  });
+
   test('I41: a change beside a purge of thousands of rows never waits long', async () => {
     const { app, clock } = await openTestApp(await database());
     await storeFamilies(
