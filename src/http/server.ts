@@ -47,6 +47,7 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   let handling: Handling | undefined;
   let stopping = false;
   const early: [IncomingMessage, ServerResponse][] = [];
+  const sockets = new Set<Socket>();
 
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     if (handling === undefined) early.push([incoming, outgoing]);
@@ -68,11 +69,21 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
   server.maxHeadersCount = limits.headerCount;
   server.maxConnections = limits.connections;
   server.on('clientError', (error: Error & { code?: string }, socket: Socket) => refuseBytes(error, socket));
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
     if (Number(incoming.headers['content-length'] ?? 0) <= options.bodyLimit) outgoing.writeContinue();
     onRequest(incoming, outgoing);
   });
   server.on('checkExpectation', onRequest);
+
+  /** Whether an answer waits for its reader: Node takes the connection of one that was ended for an idle one. */
+  const isSending = (): boolean => sockets.values().some(({ writableLength }) => writableLength > 0);
+  function closeIdle(): void {
+    if (!isSending()) server.closeIdleConnections();
+  }
 
   await bind(server, options);
   return {
@@ -91,11 +102,11 @@ export async function listen(options: ListenOptions): Promise<HttpServer> {
         NetServer.prototype.close.call(server, () => resolve());
       });
       await delay(Math.min(limits.stopGrace, patience));
-      server.closeIdleConnections();
+      closeIdle();
       const end = performance.now() + patience;
-      while ((handling?.inFlight() ?? 0) > 0 && performance.now() < end) {
+      while (((handling?.inFlight() ?? 0) > 0 || isSending()) && performance.now() < end) {
         await delay(limits.stopPoll);
-        server.closeIdleConnections();
+        closeIdle();
       }
       // Lets the last answers leave the process.
       await delay(limits.stopPoll);
