@@ -197,7 +197,7 @@ function definePasswd(command: Command): void {
       'auth-server users passwd alice --password-stdin < password.txt',
       'auth-server users passwd alice --dry-run',
     ],
-    exit: '0 done, 2 a password that is too short or too long, 3 no such user, 4 not confirmed',
+    exit: '0 done, 2 a password of a wrong length, 3 no such user, 4 not confirmed',
   });
 }
 
