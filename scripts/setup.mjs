@@ -74,13 +74,15 @@ function install(folder) {
   const npm = process.env.npm_execpath;
   // Under `npm run` the very npm that was called is used; started by hand, the one on the path.
   const isNpm = npm !== undefined && /npm-cli\.c?js$/.test(npm);
-  const [command, first] = isNpm ? [process.execPath, [npm]] : ['npm', []];
-  const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   let installed = false;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const name = relative(root, join(folder, 'package-lock.json'));
     process.stderr.write(`setup: installing what ${name} names (attempt ${attempt} of ${ATTEMPTS})\n`);
-    const { status, error } = spawnSync(command, args, { cwd: folder, stdio: ['ignore', 2, 2] });
+    // The Node that runs this may be the pinned one, and gone with what npm has replaced since.
+    const node = existsSync(process.execPath) ? process.execPath : 'node';
+    const [command, first] = isNpm ? [node, [npm]] : ['npm', []];
+    const { status, error } = spawnSync(command, [...first, ...args], { cwd: folder, stdio: ['ignore', 2, 2] });
     if (error !== undefined) fail(`npm could not be started: ${error.message}`, 'install npm, or run this through it');
     installed = status === 0;
     if (installed && missingPart(folder) === undefined) return;
