@@ -13,7 +13,7 @@ import { scratchFolder } from '../support/scratch.ts';
 import { PASSWORD, startTestServer, USERNAME } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
-const sdk = path.join(import.meta.dirname, '../../sdk');
+const sdk = path.join(import.meta.dirname, '../../src/sdk/packed');
 
 /** Of every page: the client as a module, one session in `localStorage`. What a test has to do is done when it is asked for. */
 const SCRIPT = `
