@@ -57,7 +57,11 @@ export class Refusal extends Error {
   readonly retryAfter: DurationMs | undefined;
 
   constructor(code: RefusalCode, description: string, details: RefusalDetails = {}) {
+    // Where it was made is of no interest, and to find that out costs more than all else about a refused request.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(description, details.cause === undefined ? undefined : { cause: details.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'Refusal';
     this.code = code;
     this.description = description;

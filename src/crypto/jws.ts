@@ -45,6 +45,17 @@ export function splitCompact(token: string): CompactParts | undefined {
 export const encodeHeader = (alg: string, kid: KeyId, typ: string): string =>
   Buffer.from(JSON.stringify({ alg, kid, typ })).toString('base64url');
 
+/** JSON of an object that begins with a name, and no longer than any header that this server makes. */
+const HEADER = /^eyJ[A-Za-z0-9_-]{1,253}$/;
+
+/** Whether a key that is not known here could spell this header: nothing else is worth a look for a new key. */
+export function isHeaderOfOurs(header: string): boolean {
+  if (!HEADER.test(header)) return false;
+  const { alg, kid, typ } = decodePayload(header) ?? {};
+  const isWhole = typeof alg === 'string' && typeof kid === 'string' && typeof typ === 'string';
+  return isWhole && encodeHeader(alg, kid as KeyId, typ) === header;
+}
+
 /** @returns undefined where the spelling is not the canonical one: padding, or bits set that no byte uses (RFC 4648 §3.5) */
 function decodeSignature(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64url');

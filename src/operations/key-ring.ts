@@ -2,7 +2,7 @@
 
 import type { App } from '../app.ts';
 import { ACCESS_TOKEN_TYPE } from '../crypto/access-token.ts';
-import { encodeHeader } from '../crypto/jws.ts';
+import { encodeHeader, isHeaderOfOurs } from '../crypto/jws.ts';
 import { importHmacSecret, importPrivateKey, importStoredJwk } from '../crypto/key-pair.ts';
 import {
   type AccessKey,
@@ -35,7 +35,7 @@ const MAKINGS = new WeakMap<KeyRing, Making>();
 
 /**
  * Between two reads for tokens that name unknown keys, ms. A token may be older by a network's way only than the key that
- * signed it, so it waits for a read that begins after it came; and junk costs 50 reads a second, whatever there is of it.
+ * signed it, so it waits for a read that begins after it came; and invented ones cost 50 reads a second, whatever there is of them.
  */
 const UNKNOWN_KEY_SPACING = 20;
 
@@ -173,10 +173,11 @@ const refreshKeyOf = (row: StoredKey, secret: KeyObject): RefreshKey => ({
  */
 export async function keyRingFor(app: App, ...tokens: readonly string[]): Promise<KeyRing> {
   const ring = await app.keys.current();
-  return tokens.every((token) => knows(ring, token)) ? ring : app.keys.reload(UNKNOWN_KEY_SPACING);
+  return tokens.some((token) => isOfAnother(ring, token)) ? app.keys.reload(UNKNOWN_KEY_SPACING) : ring;
 }
 
-function knows(ring: KeyRing, token: string): boolean {
+/** Whether a key that the ring does not know may have signed it; junk is known for what it is. */
+function isOfAnother(ring: KeyRing, token: string): boolean {
   const header = token.slice(0, token.indexOf('.'));
-  return ring.access.byHeader.has(header) || ring.refresh.byHeader.has(header);
+  return !ring.access.byHeader.has(header) && !ring.refresh.byHeader.has(header) && isHeaderOfOurs(header);
 }
