@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { Config } from './config/config.ts';
 import { type AccessTokenMemory, makeAccessTokenMemory } from './crypto/access-token-memory.ts';
-import type { KeyRing } from './crypto/key-ring.ts';
+import type { KeyRings } from './crypto/key-ring.ts';
 import type { MasterKey } from './crypto/master-key.ts';
 import { makePasswordHasher, type PasswordHasher } from './crypto/password.ts';
 import { type ClientTable, clientTable } from './domain/client.ts';
@@ -48,7 +48,7 @@ export interface App {
   readonly passwords: PasswordHasher;
   readonly clients: Snapshot<ClientTable>;
   /** Opens the master key at the first use: commands that only read need none. @throws Refusal master_key_unusable */
-  readonly keys: Snapshot<KeyRing>;
+  readonly keys: Snapshot<KeyRings>;
   /** @throws Refusal master_key_unusable */
   master(): Promise<MasterKey>;
   /** Looks where it is kept: after a rewrap another one is in force. @throws Refusal master_key_unusable while it is not there */

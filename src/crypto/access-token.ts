@@ -14,7 +14,7 @@ import type { AccessTokenString } from '../domain/secret.ts';
 import { type EpochMs, type EpochSeconds, toSeconds } from '../domain/time.ts';
 import type { Claims } from '../domain/user-directory.ts';
 import { decodePayload, signAsymmetric, splitCompact, type TokenReading, verifyAsymmetric } from './jws.ts';
-import type { AccessKey, ActiveAccessKey, KeyRing } from './key-ring.ts';
+import type { AccessKey, ActiveAccessKey, KeyRings } from './key-ring.ts';
 
 /** `typ` of the header (RFC 9068 §2.1). */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
@@ -56,7 +56,7 @@ export function signAccessToken(claims: AccessTokenClaims, extra: Claims, key: A
  */
 export function readAccessToken(
   token: string,
-  ring: KeyRing,
+  ring: KeyRings,
   issuer: string,
   now: EpochMs,
 ): TokenReading<GenuineAccessToken> {
@@ -68,7 +68,7 @@ export function readAccessToken(
 /** From the second of `exp` on, without leeway (RFC 7519 §4.1.4). */
 export const isExpired = (token: GenuineAccessToken, now: EpochMs): boolean => token.claims.exp <= toSeconds(now);
 
-function readGenuine(token: string, ring: KeyRing, issuer: string): GenuineAccessToken | undefined {
+function readGenuine(token: string, ring: KeyRings, issuer: string): GenuineAccessToken | undefined {
   const parts = splitCompact(token);
   const key = parts === undefined ? undefined : ring.access.byHeader.get(parts.header);
   if (parts === undefined || key === undefined || !verifyAsymmetric(parts, key.alg, key.publicKey)) return undefined;

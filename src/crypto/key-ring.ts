@@ -23,7 +23,7 @@ export interface ActiveAccessKey extends AccessKey {
   readonly privateKey: KeyObject;
 }
 
-/** What makes and checks the refresh tokens of one key; which one makes them is `KeyRing.refresh.active`. */
+/** What makes and checks the refresh tokens of one key; which one makes them is `KeyRings.refresh.active`. */
 export interface RefreshKey {
   readonly kid: KeyId;
   readonly secret: KeyObject;
@@ -37,7 +37,7 @@ export interface PublishedKeys {
 }
 
 /** Both rings at one moment: a token of either kind is judged by one value, and a change replaces both. */
-export interface KeyRing {
+export interface KeyRings {
   readonly access: {
     readonly active: ActiveAccessKey;
     /** All but the forgotten ones, compromised ones marked by their state. */
@@ -66,7 +66,7 @@ export interface OpenKeys {
 }
 
 /** Looks keys up by the whole header of a token, and by `kid`; the JWKS is rendered once. */
-export function makeKeyRing(keys: OpenKeys): KeyRing {
+export function makeKeyRings(keys: OpenKeys): KeyRings {
   return {
     access: {
       active: keys.activeAccess,

@@ -18,7 +18,7 @@ import type { RefreshTokenString } from '../domain/secret.ts';
 import { type EpochMs, type EpochSeconds, toSeconds } from '../domain/time.ts';
 import type { TokenFamily } from '../domain/token-family.ts';
 import { decodePayload, signHmac, splitCompact, type TokenReading, verifyHmac } from './jws.ts';
-import type { KeyRing, RefreshKey } from './key-ring.ts';
+import type { KeyRings, RefreshKey } from './key-ring.ts';
 
 /** `typ` of the header: one of its own, so that neither kind of token passes for the other (RFC 8725 §3.11). */
 export const REFRESH_TOKEN_TYPE = 'rt+jwt';
@@ -56,7 +56,7 @@ export function encodeRefreshToken(family: TokenFamily, key: RefreshKey, issuer:
  */
 export function readRefreshToken(
   token: string,
-  ring: KeyRing,
+  ring: KeyRings,
   issuer: string,
   now: EpochMs,
 ): TokenReading<RefreshTokenClaims> {

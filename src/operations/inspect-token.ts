@@ -14,7 +14,7 @@ import { type FamilyState, familyState, type TokenFamily } from '../domain/token
 import { listKeys, type StoredKey } from '../store/signing-keys.ts';
 import { findFamily } from '../store/token-families.ts';
 import { findClientById } from './authenticate-client.ts';
-import { keyRingFor } from './key-ring.ts';
+import { keyRingsFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
 
 /** What the `typ` of the header says, be it genuine or not. */
@@ -126,7 +126,7 @@ function whyMalformed(app: App, { key, claims }: Context): Verdict {
 }
 
 async function judgeAccess(app: App, token: string, context: Context): Promise<Verdict> {
-  const ring = await keyRingFor(app, token);
+  const ring = await keyRingsFor(app, token);
   const reading = readAccessToken(token, ring, app.config.issuer, context.now);
   if (reading.kind === 'malformed') return whyMalformed(app, context);
   if (reading.kind === 'expired') return refused('expired', 'It has expired.');
@@ -140,7 +140,7 @@ async function judgeAccess(app: App, token: string, context: Context): Promise<V
 }
 
 async function judgeRefresh(app: App, token: string, context: Context): Promise<Verdict> {
-  const ring = await keyRingFor(app, token);
+  const ring = await keyRingsFor(app, token);
   const reading = readRefreshToken(token, ring, app.config.issuer, context.now);
   if (reading.kind === 'malformed') return whyMalformed(app, context);
   if (reading.kind === 'expired') return refused('expired', 'It has expired.');

@@ -1,7 +1,7 @@
 /** Making the token pair of a family: the step that login and refresh share, after their commit and outside any lock. */
 import type { App } from '../app.ts';
 import { type AccessTokenClaims, signAccessToken } from '../crypto/access-token.ts';
-import type { KeyRing } from '../crypto/key-ring.ts';
+import type { KeyRings } from '../crypto/key-ring.ts';
 import { encodeRefreshToken } from '../crypto/refresh-token.ts';
 import type { Client } from '../domain/client.ts';
 import { type FamilyId, type TokenId, uuidv7 } from '../domain/ids.ts';
@@ -24,7 +24,7 @@ export interface TokenPair {
 /** The pair of the family's current generation. The refresh token is the row encoded; the access token is new each time. */
 export async function issuePair(
   app: App,
-  ring: KeyRing,
+  ring: KeyRings,
   family: TokenFamily,
   { client, claims, now }: { readonly client: Client | undefined; readonly claims: Claims; readonly now: EpochMs },
 ): Promise<TokenPair> {

@@ -7,8 +7,8 @@ import { importHmacSecret, importPrivateKey, importStoredJwk } from '../crypto/k
 import {
   type AccessKey,
   type ActiveAccessKey,
-  type KeyRing,
-  makeKeyRing,
+  type KeyRings,
+  makeKeyRings,
   type RefreshKey,
 } from '../crypto/key-ring.ts';
 import { type MasterKey, sealedBy, unseal } from '../crypto/master-key.ts';
@@ -31,7 +31,7 @@ interface Making {
   readonly isWaiting: boolean;
 }
 
-const MAKINGS = new WeakMap<KeyRing, Making>();
+const MAKINGS = new WeakMap<KeyRings, Making>();
 
 /**
  * Between two reads for tokens that name unknown keys, ms. A token may be older by a network's way only than the key that
@@ -50,7 +50,7 @@ export interface KeySource {
 }
 
 /** @throws Refusal temporarily_unavailable when a ring has no active key that can be opened */
-export async function loadKeyRing(from: KeySource, previous: KeyRing | undefined): Promise<KeyRing> {
+export async function loadKeyRing(from: KeySource, previous: KeyRings | undefined): Promise<KeyRings> {
   const { rows, inForce } = await from.store.read(async (db) => ({
     rows: await listKeys(db),
     inForce: await masterKeyInForce(db),
@@ -80,7 +80,7 @@ interface Opened {
   activeRefresh?: RefreshKey;
 }
 
-function openKeyRing(rows: readonly StoredKey[], opening: Opening, source: string): KeyRing {
+function openKeyRing(rows: readonly StoredKey[], opening: Opening, source: string): KeyRings {
   const unreadable: KeyId[] = [];
   const opened: Opened = { access: [], refresh: [], byId: new Map() };
   for (const row of rows) {
@@ -97,7 +97,7 @@ function openKeyRing(rows: readonly StoredKey[], opening: Opening, source: strin
       remedy: 'auth-server doctor names the key that cannot be opened; auth-server keys rotate makes a new one',
     });
   }
-  const ring = makeKeyRing({ access, activeAccess, refresh, activeRefresh, unreadable });
+  const ring = makeKeyRings({ access, activeAccess, refresh, activeRefresh, unreadable });
   const isWaiting = rows.some((row) => unreadable.includes(row.kid) && isForeign(row, opening.master));
   MAKINGS.set(ring, { source, opened: opened.byId, isWaiting });
   return ring;
@@ -171,13 +171,13 @@ const refreshKeyOf = (row: StoredKey, secret: KeyObject): RefreshKey => ({
  * The ring to judge these tokens by. A key that it does not know may have been made on another server a moment ago: then it
  * is read again, for all who wait at once.
  */
-export async function keyRingFor(app: App, ...tokens: readonly string[]): Promise<KeyRing> {
+export async function keyRingsFor(app: App, ...tokens: readonly string[]): Promise<KeyRings> {
   const ring = await app.keys.current();
   return tokens.some((token) => isOfAnother(ring, token)) ? app.keys.reload(UNKNOWN_KEY_SPACING) : ring;
 }
 
 /** Whether a key that the ring does not know may have signed it; junk is known for what it is. */
-function isOfAnother(ring: KeyRing, token: string): boolean {
+function isOfAnother(ring: KeyRings, token: string): boolean {
   const header = token.slice(0, token.indexOf('.'));
   return !ring.access.byHeader.has(header) && !ring.refresh.byHeader.has(header) && isHeaderOfOurs(header);
 }

@@ -7,7 +7,7 @@ import type { ClientId, FamilyId } from '../domain/ids.ts';
 import { Refusal } from '../refusal.ts';
 import { revokeFamilies } from '../store/token-families.ts';
 import { authenticateClient, type ClientCredentials, findClientById, invalidClient } from './authenticate-client.ts';
-import { keyRingFor } from './key-ring.ts';
+import { keyRingsFor } from './key-ring.ts';
 
 /** `secret: null`: the client named itself and no more, as a public one does (RFC 6749 §2.3.1, §3.2.1). */
 export type AppCredentials = ClientCredentials | { readonly id: string; readonly secret: null };
@@ -26,7 +26,7 @@ async function ownerOf(
   app: App,
   token: string,
 ): Promise<{ readonly sid: FamilyId; readonly clientId: ClientId } | undefined> {
-  const ring = await keyRingFor(app, token);
+  const ring = await keyRingsFor(app, token);
   const { issuer } = app.config;
   const now = app.clock.now();
   const refresh = readRefreshToken(token, ring, issuer, now);

@@ -16,7 +16,7 @@ import { type Claims, letThrough } from '../domain/user-directory.ts';
 import { findFamily } from '../store/token-families.ts';
 import { type ClientCredentials, familyClient } from './authenticate-client.ts';
 import { issuePair, type TokenPair } from './issue.ts';
-import { keyRingFor } from './key-ring.ts';
+import { keyRingsFor } from './key-ring.ts';
 import { type AppPolicy, policyOf } from './policy.ts';
 import { decideAndMove, endDisabled, judge, type Rejected, type RotationRequest, rejected } from './rotate.ts';
 
@@ -87,7 +87,7 @@ async function tryRefresh(
   ownerOf: OwnerOf,
   isLast = false,
 ): Promise<RefreshOutcome> {
-  const ring = await keyRingFor(app, request.refreshToken);
+  const ring = await keyRingsFor(app, request.refreshToken);
   const reading = readRefreshToken(request.refreshToken, ring, app.config.issuer, app.clock.now());
   if (reading.kind !== 'valid') return rejected(reading.kind);
   const { claims } = reading;
@@ -128,7 +128,7 @@ async function proofOf(
   sid: FamilyId,
 ): Promise<{ proof: Proof; uncheckedKid: KeyId | undefined }> {
   if (token === undefined) return { proof: 'absent', uncheckedKid: undefined };
-  const ring = await keyRingFor(app, token);
+  const ring = await keyRingsFor(app, token);
   const remembered = app.issued.get(token);
   const reading =
     remembered === undefined ? readAccessToken(token, ring, app.config.issuer, app.clock.now()) : undefined;

@@ -13,7 +13,7 @@ import { Refusal } from '../refusal.ts';
 import type { Tx } from '../store/store.ts';
 import { type FamilySelector, findFamily, listLiveFamilies, revokeFamilies } from '../store/token-families.ts';
 import { findClientById } from './authenticate-client.ts';
-import { keyRingFor } from './key-ring.ts';
+import { keyRingsFor } from './key-ring.ts';
 import { policyOf } from './policy.ts';
 import type { RefreshRejection } from './rotate.ts';
 
@@ -58,7 +58,7 @@ async function readHolder(
   app: App,
   refreshToken: string,
 ): Promise<{ readonly claims: RefreshTokenClaims; readonly isExpired: boolean }> {
-  const ring = await keyRingFor(app, refreshToken);
+  const ring = await keyRingsFor(app, refreshToken);
   const reading = readRefreshToken(refreshToken, ring, app.config.issuer, app.clock.now());
   if (reading.kind === 'malformed') {
     throw new Refusal(

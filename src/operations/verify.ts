@@ -5,9 +5,9 @@
 import { z } from 'zod';
 import type { App } from '../app.ts';
 import { type GenuineAccessToken, isExpired, readAccessToken } from '../crypto/access-token.ts';
-import type { KeyRing } from '../crypto/key-ring.ts';
+import type { KeyRings } from '../crypto/key-ring.ts';
 import type { Client } from '../domain/client.ts';
-import { keyRingFor } from './key-ring.ts';
+import { keyRingsFor } from './key-ring.ts';
 
 /** `POST /verify` (contract §3). Without `audience`: any of those that the resource server is registered for. */
 export const VerifyBody = z.object({ token: z.string(), audience: z.string().min(1, 'is empty').optional() });
@@ -39,7 +39,7 @@ async function judge(
   token: string,
   audience: string | undefined,
 ): Promise<VerifyOutcome> {
-  const ring = await keyRingFor(app, token);
+  const ring = await keyRingsFor(app, token);
   const genuine = genuineToken(app, ring, token);
   const key = genuine === undefined ? undefined : ring.access.byId.get(genuine.kid);
   if (genuine === undefined || key === undefined) return inactive('malformed');
@@ -49,7 +49,7 @@ async function judge(
   return { active: true, token: genuine };
 }
 
-function genuineToken(app: App, ring: KeyRing, token: string): GenuineAccessToken | undefined {
+function genuineToken(app: App, ring: KeyRings, token: string): GenuineAccessToken | undefined {
   const remembered = app.issued.get(token);
   if (remembered !== undefined) return remembered;
   const reading = readAccessToken(token, ring, app.config.issuer, app.clock.now());

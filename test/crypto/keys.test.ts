@@ -6,7 +6,7 @@ import { makeAccessTokenMemory } from '../../src/crypto/access-token-memory.ts';
 import { equalHashes, makeClientSecret, sha256 } from '../../src/crypto/client-secret.ts';
 import { encodeHeader, splitCompact, verifyAsymmetric } from '../../src/crypto/jws.ts';
 import { importHmacSecret, importPrivateKey, importPublicJwk, makeKey, thumbprint } from '../../src/crypto/key-pair.ts';
-import { makeKeyRing } from '../../src/crypto/key-ring.ts';
+import { makeKeyRings } from '../../src/crypto/key-ring.ts';
 import type { KeyId, Sha256 } from '../../src/domain/ids.ts';
 import { accessTokenOf, claims, makeAccessKey, makeRefreshKey, makeRing } from './rings.ts';
 
@@ -80,7 +80,7 @@ describe('a key ring', () => {
   test('publishes next, active and retiring keys, and no others; its ETag follows what is published', async () => {
     const [key, other, refresh] = [await makeAccessKey('ES256'), await makeAccessKey('ES256'), await makeRefreshKey()];
     const publishedWith = (state: 'next' | 'active' | 'retiring' | 'verify_only' | 'compromised') =>
-      makeKeyRing({
+      makeKeyRings({
         access: [key, { ...other, state }],
         activeAccess: key,
         refresh: [refresh],

@@ -6,7 +6,7 @@ import { createSecretKey } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { signHmac } from '../../src/crypto/jws.ts';
-import { makeKeyRing } from '../../src/crypto/key-ring.ts';
+import { makeKeyRings } from '../../src/crypto/key-ring.ts';
 import { encodeRefreshToken, readRefreshToken } from '../../src/crypto/refresh-token.ts';
 import { DAY, type EpochMs, epochMs } from '../../src/domain/time.ts';
 import { base64url, familyOf, ISSUER, makeAccessKey, makeRing, NOW, refreshKeyOf } from './rings.ts';
@@ -81,7 +81,7 @@ describe('a replay', () => {
 
 describe('reading', async () => {
   const access = await makeAccessKey('ES256');
-  const ring = makeKeyRing({
+  const ring = makeKeyRings({
     access: [access],
     activeAccess: access,
     refresh: [key],

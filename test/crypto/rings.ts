@@ -2,7 +2,7 @@
 import { ACCESS_TOKEN_TYPE, type AccessTokenClaims, signAccessToken } from '../../src/crypto/access-token.ts';
 import { encodeHeader } from '../../src/crypto/jws.ts';
 import { importHmacSecret, importPrivateKey, importPublicJwk, makeKey } from '../../src/crypto/key-pair.ts';
-import { type ActiveAccessKey, type KeyRing, makeKeyRing, type RefreshKey } from '../../src/crypto/key-ring.ts';
+import { type ActiveAccessKey, type KeyRings, makeKeyRings, type RefreshKey } from '../../src/crypto/key-ring.ts';
 import { REFRESH_TOKEN_TYPE } from '../../src/crypto/refresh-token.ts';
 import type { ClientId, FamilyId, Generation, KeyId, Subject, TokenId } from '../../src/domain/ids.ts';
 import type { SigningAlgorithm } from '../../src/domain/signing-key.ts';
@@ -38,13 +38,13 @@ export async function makeRefreshKey(): Promise<RefreshKey> {
 }
 
 /** A ring whose active access key is of this algorithm, beside one of each of the other two. */
-export async function makeRing(alg: SigningAlgorithm): Promise<KeyRing> {
+export async function makeRing(alg: SigningAlgorithm): Promise<KeyRings> {
   const others = (['ES256', 'EdDSA', 'RS256'] as const).filter((other) => other !== alg);
   const retiring = await Promise.all(others.map(makeAccessKey));
   const active = await makeAccessKey(alg);
   const [refresh, older] = [await makeRefreshKey(), await makeRefreshKey()];
   const access = [active, ...retiring.map((key) => ({ ...key, state: 'retiring' as const }))];
-  return makeKeyRing({
+  return makeKeyRings({
     access,
     activeAccess: active,
     refresh: [refresh, older],
@@ -65,7 +65,7 @@ export const claims: AccessTokenClaims = {
   auth_time: toSeconds(NOW),
 };
 
-export const accessTokenOf = (ring: KeyRing, extra: Claims = {}): string =>
+export const accessTokenOf = (ring: KeyRings, extra: Claims = {}): string =>
   signAccessToken(claims, extra, ring.access.active);
 
 export const familyOf = (kid: KeyId): TokenFamily => ({

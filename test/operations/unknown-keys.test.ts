@@ -2,7 +2,7 @@
 import { expect, test, vi } from 'vitest';
 import { encodeHeader } from '../../src/crypto/jws.ts';
 import type { KeyId } from '../../src/domain/ids.ts';
-import { keyRingFor } from '../../src/operations/key-ring.ts';
+import { keyRingsFor } from '../../src/operations/key-ring.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { openTestApp } from '../support/test-app.ts';
 
@@ -28,10 +28,10 @@ describeOnBothDatabases('a token by an unknown key', (makeDatabase) => {
       `${header}=.e30.x`,
       `${base64url(JSON.stringify({ alg: 'ES256', kid: 'x'.repeat(300), typ: 'at+jwt' }))}.e30.x`,
     ]) {
-      await keyRingFor(app, junk);
+      await keyRingsFor(app, junk);
       expect(reload, junk).not.toHaveBeenCalled();
     }
-    await keyRingFor(app, `${header}.e30.x`);
+    await keyRingsFor(app, `${header}.e30.x`);
     expect(reload).toHaveBeenCalledOnce();
   });
 });
