@@ -7,44 +7,12 @@ import { endAll } from '../../src/operations/end-all.ts';
 import { revoke } from '../../src/operations/revoke.ts';
 import { describeOnBothDatabases } from '../support/databases.ts';
 import { expectRefusal } from '../support/expectations.ts';
-import type { Answer } from '../support/http-client.ts';
+import { ask, end, read, sidsOf } from '../support/revocation-feed.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { until } from '../support/until.ts';
-
-interface Entry {
-  readonly cursor: string;
-  readonly sid?: string;
-  readonly kid?: string;
-}
-
-interface Feed {
-  readonly entries: readonly Entry[];
-  readonly cursor: string;
-  readonly reset: boolean;
-}
 
 const LIFETIME = 300_000;
 
 describeOnBothDatabases('the revocation feed', (makeDatabase) => {
-  const ask = (server: TestServer, query = ''): Promise<Answer> =>
-    server.send({ path: `/revocations${query}`, headers: server.api.basic });
-
-  async function read(server: TestServer, query = ''): Promise<Feed> {
-    const answer = await ask(server, query);
-    expect(answer).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store' } });
-    expect(Object.keys(answer.body)).toEqual(['entries', 'cursor', 'reset']);
-    return answer.body as unknown as Feed;
-  }
-
-  const sidsOf = ({ entries }: Feed): (string | undefined)[] => entries.map(({ sid }) => sid);
-
-  /** A session that has just ended. @returns its id */
-  async function end(server: TestServer): Promise<string> {
-    const { refresh_token, session_id } = await server.login();
-    expect((await server.post('/logout', { refresh_token })).status).toBe(204);
-    return session_id;
-  }
-
   /** So many entries at once; their families need not exist. */
   const fill = (server: TestServer, count: number): Promise<void> =>
     server.app.store.write(async (tx) => {
@@ -194,55 +162,6 @@ describeOnBothDatabases('the revocation feed', (makeDatabase) => {
     expect([thousand.entries.length, thousand.cursor]).toEqual([1_000, before.cursor.replace(/0$/, '2500')]);
   });
 
-  test('lets a reader wait, on this server and on another, and answers with the first entry', async () => {
-    const url = await makeDatabase();
-    const server = await startTestServer({ url });
-    const other = await startTestServer({ url, beside: server });
-    let { cursor } = await read(server);
-    for (const [waits, ends] of [
-      [server, server],
-      [other, server],
-      [server, other],
-    ] as const) {
-      const { refresh_token, session_id } = await server.login();
-      const answering = Promise.all([read(waits, `?after=${cursor}&wait=5s`), read(waits, `?after=${cursor}&wait=5s`)]);
-      await until(() => waits.app.feed.waiting() === 2, 'both wait');
-      await ends.post('/logout', { refresh_token });
-      const ended = performance.now();
-      const [answer, twin] = await answering;
-      expect(performance.now() - ended).toBeLessThan(1_000);
-      expect(answer).toMatchObject({ entries: [{ sid: session_id }], reset: false });
-      expect(twin).toEqual(answer);
-      ({ cursor } = answer);
-    }
-    expect(server.app.feed.waiting() + other.app.feed.waiting()).toBe(0);
-  });
-
-  test('tells who waits of a new epoch', async () => {
-    const server = await startTestServer({ url: await makeDatabase() });
-    const { session_id } = await server.login();
-    const { cursor } = await read(server);
-    const answering = read(server, `?after=${cursor}&wait=5s`);
-    await until(() => server.app.feed.waiting() === 1, 'it waits');
-    await endAll(server.app, { revocation: { cause: 'restored' } });
-    const answer = await answering;
-    expect(answer.reset).toBe(true);
-    const rest = await read(server, `?after=${answer.cursor}`);
-    expect([...sidsOf(answer), ...sidsOf(rest)]).toEqual([session_id]);
-  });
-
-  test('answers without an entry when the wait is over', async () => {
-    const server = await startTestServer({ url: await makeDatabase() });
-    await end(server);
-    const { cursor } = await read(server);
-    for (const wait of ['0s', '250ms', '1s']) {
-      const asked = performance.now();
-      expect(await read(server, `?after=${cursor}&wait=${wait}`)).toEqual({ entries: [], cursor, reset: false });
-      const least = { '0s': 0, '250ms': 245, '1s': 995 }[wait] ?? 0;
-      expect(performance.now() - asked).toBeGreaterThanOrEqual(least);
-    }
-  });
-
   test('refuses what is no cursor and no wait, and says which', async () => {
     const server = await startTestServer({ url: await makeDatabase() });
     const { cursor } = await read(server);
@@ -282,46 +201,5 @@ describeOnBothDatabases('the revocation feed', (makeDatabase) => {
       expectRefusal(answer, 405, 'method_not_allowed');
       expect(answer.headers.allow).toBe('GET, HEAD');
     }
-  });
-
-  test('keeps nobody from working while many wait, and no time-out cuts their wait', async () => {
-    const config = { 'server.maxInFlight': 1, 'server.requestTimeout': '1s' };
-    const server = await startTestServer({ url: await makeDatabase(), config });
-    const { cursor } = await read(server);
-    const waiting = Array.from({ length: 5 }, () => read(server, `?after=${cursor}&wait=1500ms`));
-    await until(() => server.app.feed.waiting() === 5, 'all wait');
-    const pair = await server.login();
-    expect(await server.verify(pair.access_token)).toMatchObject({ active: true });
-    expect(await Promise.all(waiting)).toEqual(Array(5).fill({ entries: [], cursor, reset: false }));
-  });
-
-  test('lets go of a reader that has gone', async () => {
-    const server = await startTestServer({ url: await makeDatabase() });
-    const { cursor } = await read(server);
-    const leaving = new AbortController();
-    const path = `/revocations?after=${cursor}&wait=5s`;
-    const waiting = server.send({ path, headers: server.api.basic, signal: leaving.signal });
-    await until(() => server.app.feed.waiting() === 1, 'it waits');
-    leaving.abort();
-    await expect(waiting).rejects.toThrow();
-    const left = performance.now();
-    await until(() => server.app.feed.waiting() === 0, 'nobody waits');
-    expect(performance.now() - left).toBeLessThan(2_000);
-  });
-
-  test('answers who waits when the server stops, before anything else', async () => {
-    const server = await startTestServer({ url: await makeDatabase(), config: { 'server.shutdownTimeout': '15s' } });
-    const { cursor } = await read(server);
-    const waiting = ask(server, `?after=${cursor}&wait=5s`);
-    await until(() => server.app.feed.waiting() === 1, 'it waits');
-    const asked = performance.now();
-    const stopped = server.stop();
-    expect(await waiting).toMatchObject({
-      status: 200,
-      headers: { connection: 'close' },
-      body: { entries: [], cursor, reset: false },
-    });
-    await stopped;
-    expect(performance.now() - asked).toBeLessThan(2_000);
   });
 });

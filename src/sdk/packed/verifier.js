@@ -35,6 +35,7 @@ function claimsOf(payload, issuer) {
         return undefined;
     const { sub, client_id, jti, sid, iat, exp, auth_time } = claims;
     const isNamed = fits(sub, SUBJECT) && fits(client_id, CLIENT_ID) && fits(jti, UUID) && fits(sid, UUID);
+    // The type is what has just been checked, member by member, which the compiler does not follow.
     return isNamed && [iat, exp, auth_time].every(isSeconds) ? claims : undefined;
 }
 /** Whether the spelling is the one that the bytes have: no bits set that no byte uses (RFC 4648 §3.5). */
